@@ -1,0 +1,68 @@
+#include "arrays.hpp"
+#include "pyconvex/patterns.hpp"
+#include "pyconvex/pricing.hpp"
+
+namespace pyconvex::bindings {
+namespace {
+
+using Doubles = Array<double>;
+using Integers = Array<std::int64_t>;
+
+py::tuple walk(const Doubles& X, const Doubles& z, const Doubles& starts, bool free_bias,
+               int n_threads) {
+  const MatrixView x = as_matrix(X, "X");
+  const MatrixView s = as_matrix(starts, "starts");
+  require_shape(z, {x.rows}, "z");
+  require_shape(starts, {s.rows, x.cols}, "starts");
+  Doubles points({s.rows, s.cols});
+  Integers tight({s.rows, s.cols});
+  double* points_out = points.mutable_data();
+  std::int64_t* tight_out = tight.mutable_data();
+  {
+    const py::gil_scoped_release unlocked;
+    pyconvex::walk(x, z.data(), s, free_bias, points_out, tight_out, n_threads);
+  }
+  return py::make_tuple(points, tight);
+}
+
+py::tuple project_cells(const Doubles& X, const Bits& packed, const Doubles& C, int n_threads) {
+  const MatrixView x = as_matrix(X, "X");
+  const MatrixView c = as_matrix(C, "C");
+  require_shape(packed, {c.rows, words_per_pattern(x.rows)}, "packed");
+  require_shape(C, {c.rows, x.cols}, "C");
+  Doubles points({c.rows, c.cols});
+  Integers tight({c.rows, c.cols});
+  double* points_out = points.mutable_data();
+  std::int64_t* tight_out = tight.mutable_data();
+  {
+    const py::gil_scoped_release unlocked;
+    pyconvex::project_cells(x, packed.data(), c, points_out, tight_out, n_threads);
+  }
+  return py::make_tuple(points, tight);
+}
+
+Doubles gate_gradients(const Doubles& X, const Bits& packed, const Doubles& z, int n_threads) {
+  const MatrixView x = as_matrix(X, "X");
+  require_ndim(packed, 2, "packed");
+  const Index n_patterns = packed.shape(0);
+  require_shape(packed, {n_patterns, words_per_pattern(x.rows)}, "packed");
+  require_shape(z, {x.rows}, "z");
+  Doubles gradients({n_patterns, x.cols});
+  double* out = gradients.mutable_data();
+  const py::gil_scoped_release unlocked;
+  pyconvex::gate_gradients(x, packed.data(), n_patterns, z.data(), out, n_threads);
+  return gradients;
+}
+
+}  // namespace
+
+void bind_pricing(py::module_& m) {
+  m.def("walk", &walk, py::arg("X").noconvert(), py::arg("z").noconvert(),
+        py::arg("starts").noconvert(), py::arg("free_bias"), py::arg("n_threads"));
+  m.def("project_cells", &project_cells, py::arg("X").noconvert(), py::arg("packed").noconvert(),
+        py::arg("C").noconvert(), py::arg("n_threads"));
+  m.def("gate_gradients", &gate_gradients, py::arg("X").noconvert(),
+        py::arg("packed").noconvert(), py::arg("z").noconvert(), py::arg("n_threads"));
+}
+
+}  // namespace pyconvex::bindings

@@ -1,0 +1,120 @@
+#include "face.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pyconvex {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+VectorXd row_norms(const Rows& X) {
+  return X.rowwise().norm();
+}
+
+void unpack_bits(const std::uint64_t* packed, Index n, bool* on) {
+  for (Index i = 0; i < n; ++i) {
+    on[i] = ((packed[i / 64] >> (i % 64)) & 1U) != 0;
+  }
+}
+
+Index count_tight(const std::int64_t* tight, Index p) {
+  return std::find_if(tight, tight + p, [](std::int64_t row) { return row < 0; }) - tight;
+}
+
+void masked_gram(const Rows& X, const bool* on, const std::int64_t* tight,
+                 const ConstVector& curvature, MatrixXd& buffer, MatrixXd& H) {
+  const Index p = X.cols();
+  const std::int64_t* end = tight + count_tight(tight, p);
+  Index count = 0;
+  for (Index i = 0; i < X.rows(); ++i) {
+    if (on[i] && std::find(tight, end, i) == end) {
+      buffer.col(count++) = std::sqrt(curvature[i]) * X.row(i).transpose();
+    }
+  }
+  H.setZero(p, p);
+  H.selfadjointView<Eigen::Lower>().rankUpdate(buffer.leftCols(count));
+  H.triangularView<Eigen::StrictlyUpper>() = H.transpose();
+}
+
+void face_basis(const Rows& X, const std::int64_t* tight, Index n_tight, bool free_bias,
+                Face& face) {
+  const Index p = X.cols();
+  if (n_tight == 0) {
+    face.basis.setIdentity(p, p);
+    return;
+  }
+  MatrixXd rows(p, n_tight);
+  for (Index j = 0; j < n_tight; ++j) {
+    rows.col(j) = X.row(tight[j]);
+  }
+  face.rows.compute(rows);
+  face.basis = MatrixXd::Identity(p, p).rightCols(p - n_tight);
+  face.basis.applyOnTheLeft(face.rows.householderQ());
+  if (free_bias) {  // (I - b b^T)^(-1/2) restores orthonormality without the bias coordinate
+    const VectorXd b = face.basis.row(p - 1);
+    const double bb = b.squaredNorm();
+    if (bb > 0.0) {
+      const VectorXd Bb = face.basis * b;
+      face.basis.noalias() += Bb * b.transpose() * ((1.0 / std::sqrt(1.0 - bb) - 1.0) / bb);
+    }
+  }
+}
+
+// The norm rho of the solution solves ||(rho M + beta I)^-1 c|| = 1. One over that norm is a
+// concave increasing function of rho, so Newton's method converges from the left unguarded.
+VectorXd shrink(const MatrixXd& M, const ConstVector& c, double beta, double start) {
+  const Index f = c.size();
+  if (c.norm() <= beta) {
+    return VectorXd::Zero(f);
+  }
+  double rho = start;
+  VectorXd x = c;
+  MatrixXd A(f, f);
+  Eigen::LLT<MatrixXd> factor(f);
+  for (int k = 0; k < 60; ++k) {
+    A = rho * M;
+    A.diagonal().array() += beta;
+    factor.compute(A);
+    x = factor.solve(c);
+    const double norm = x.norm();
+    const double slope = x.dot(factor.solve(M * x)) / (norm * norm * norm);
+    const double step = std::max((1.0 - 1.0 / norm) / slope, -rho);
+    rho += step;
+    if (std::abs(step) <= 1e-14 * rho) {
+      break;
+    }
+  }
+  return x * rho;
+}
+
+double penalised_dot(const ConstVector& u, const ConstVector& v, bool free_bias) {
+  const Index p = free_bias ? u.size() - 1 : u.size();
+  return u.head(p).dot(v.head(p));
+}
+
+VectorXd face_minimiser(const MatrixXd& H, const VectorXd& q, const MatrixXd& basis, double ridge,
+                        double beta, bool unpenalised, double size) {
+  const VectorXd c = basis.transpose() * q;
+  const Index f = c.size();
+  if (ridge > 0.0) {
+    return basis * (c / ridge);
+  }
+  const bool whole = f == q.size();  // then the basis is the identity
+  const MatrixXd M = whole ? H : MatrixXd(basis.transpose() * (H * basis));
+  if (!unpenalised) {
+    return basis * shrink(M, c, beta, size);
+  }
+  const double corner = M(f - 1, f - 1);
+  if (corner <= 0.0) {
+    return VectorXd::Zero(q.size());
+  }
+  const VectorXd m = M.col(f - 1).head(f - 1);
+  const MatrixXd inner = M.topLeftCorner(f - 1, f - 1) - m * m.transpose() / corner;
+  VectorXd v(f);
+  v.head(f - 1) = shrink(inner, c.head(f - 1) - m * (c[f - 1] / corner), beta, size);
+  v[f - 1] = (c[f - 1] - m.dot(v.head(f - 1))) / corner;
+  return basis * v;
+}
+
+}  // namespace pyconvex

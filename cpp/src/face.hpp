@@ -1,0 +1,62 @@
+// The dense algebra of one neuron: masked Grams, faces of cells, the minimiser on a face. Private:
+// it uses Eigen.
+//
+// Rows of X whose preactivation is held at zero are "tight"; a list of tight rows has room for
+// p = X.cols() of them and is padded with -1. `on` holds one bit per row, as a bool.
+#pragma once
+
+#include <Eigen/Dense>
+#include <cstdint>
+
+#include "pyconvex/matrix.hpp"
+
+namespace pyconvex {
+
+using RowMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Rows = Eigen::Map<const RowMatrix>;
+using ConstVector = Eigen::Ref<const Eigen::VectorXd>;
+using VectorRef = Eigen::Ref<Eigen::VectorXd>;
+
+/// The rows of a view as a matrix of Eigen's.
+inline Rows as_rows(MatrixView X) {
+  return {X.data, X.rows, X.cols};
+}
+
+/// Euclidean norms of the rows.
+Eigen::VectorXd row_norms(const Rows& X);
+
+/// One packed pattern as n bools.
+void unpack_bits(const std::uint64_t* packed, Index n, bool* on);
+
+/// Number of tight rows in a list of room p padded with -1.
+Index count_tight(const std::int64_t* tight, Index p);
+
+/// Sum of curvature[i] x_i x_i^T over the rows that are on and not tight, into H (p x p).
+/// The rows are gathered in `buffer` (p x n).
+void masked_gram(const Rows& X, const bool* on, const std::int64_t* tight,
+                 const ConstVector& curvature, Eigen::MatrixXd& buffer, Eigen::MatrixXd& H);
+
+/// The face {u : x_k . u = 0 on the tight rows}: a basis (p x f) and the QR of the rows (p x t).
+/// The penalised coordinates of the basis are orthonormal, except that with a free bias and no
+/// tight row its last column is the unpenalised axis itself.
+struct Face {
+  Eigen::HouseholderQR<Eigen::MatrixXd> rows;
+  Eigen::MatrixXd basis;
+};
+void face_basis(const Rows& X, const std::int64_t* tight, Index n_tight, bool free_bias,
+                Face& face);
+
+/// argmin over v of v^T M v / 2 - c^T v + beta ||v||; `start` is a guess of ||v||.
+Eigen::VectorXd shrink(const Eigen::MatrixXd& M, const ConstVector& c, double beta, double start);
+
+/// Minimiser over a face of u^T H u / 2 - q . u + ridge ||u||^2 / 2 + beta ||u||; with a ridge H
+/// must be zero. `unpenalised`: the last basis vector does not count in the norms; `size` is a
+/// guess of the norm.
+Eigen::VectorXd face_minimiser(const Eigen::MatrixXd& H, const Eigen::VectorXd& q,
+                               const Eigen::MatrixXd& basis, double ridge, double beta,
+                               bool unpenalised, double size);
+
+/// Inner product without the bias coordinate where that one is unpenalised.
+double penalised_dot(const ConstVector& u, const ConstVector& v, bool free_bias);
+
+}  // namespace pyconvex

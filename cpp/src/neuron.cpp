@@ -1,0 +1,302 @@
+#include "neuron.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+namespace pyconvex {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+Workspace::Workspace(Index n, Index p) : a(n), b(n), on(n), before(n), is_tight(n), masked(p, n) {
+  kinks.reserve(static_cast<std::size_t>(n));
+}
+
+double norm_slope(double beta, double uu, double up, double pp, double t) {
+  if (beta == 0.0) {
+    return 0.0;
+  }
+  const double norm = std::sqrt(std::max(uu + 2.0 * t * up + t * t * pp, 0.0));
+  return norm == 0.0 ? beta * std::sqrt(pp) : beta * (up + t * pp) / norm;
+}
+
+namespace {
+
+// Zero in [low, high] of slope(t), which increases in t.
+template <class Slope>
+double first_zero(const Slope& slope, double low, double high) {
+  for (int k = 0; k < 100; ++k) {
+    const double t = 0.5 * (low + high);
+    if (t <= low || t >= high) {
+      break;
+    }
+    (slope(t) >= 0.0 ? high : low) = t;
+  }
+  return high;
+}
+
+// One run of `descend`: its arguments in their order, then what its steps share.
+struct Descent {
+  enum class Step { done, moved, settled };
+  struct Stop {  // of a line search: how far, and the row that stopped it (-1: none)
+    double t;
+    Index row;
+  };
+
+  const Rows& X;
+  const VectorXd& norms;
+  MatrixXd& H;
+  const ConstVector& curvature;
+  const ConstVector& slopes;
+  double ridge, beta;
+  bool free_bias;
+  Mode mode;
+  VectorRef& u;
+  bool* on;
+  std::int64_t* tight;
+  Workspace& work;
+
+  Index n = X.rows(), p = X.cols();
+  Index n_tight = count_tight(tight, p);
+  VectorXd q = VectorXd::Zero(p);
+  double noise = kRounding * slopes.cwiseAbs().dot(norms);  // of q
+  Face face = {};
+
+  Index run(Index max_steps);
+  void start();
+  Step advance();
+  bool bias_first(VectorXd& target) const;
+  Step move_along(const VectorXd& target, const VectorXd& direction);
+  Stop line_search(const VectorXd& direction);
+  void collect_kinks(double length);
+  void switch_row(Index row, double sign);
+  void tighten(Index row);
+  bool release();
+  double worst_multiplier(const VectorXd& gradient, Index& where, bool& side) const;
+};
+
+void Descent::start() {
+  work.is_tight.setConstant(false);
+  for (Index j = 0; j < n_tight; ++j) {
+    work.is_tight[tight[j]] = true;
+  }
+  work.a.noalias() = X * u;
+  for (Index i = 0; i < n; ++i) {
+    if (on[i] && !work.is_tight[i]) {
+      q += slopes[i] * X.row(i).transpose();
+    }
+  }
+}
+
+// Each step goes to the minimiser of the present face or to the kink that stops it, whose row then
+// becomes tight; at a face's minimiser the row with the worst multiplier is released.
+Index Descent::run(Index max_steps) {
+  start();
+  for (Index step = 0; step < max_steps; ++step) {
+    const Step result = advance();
+    if (result == Step::done || (result == Step::settled && !release())) {
+      return step;
+    }
+  }
+  return max_steps;
+}
+
+Descent::Step Descent::advance() {
+  face_basis(X, tight, n_tight, free_bias, face);
+  const double size = std::sqrt(penalised_dot(u, u, free_bias));
+  const bool bias_only = free_bias && n_tight == 0;
+  VectorXd target = face_minimiser(H, q, face.basis, ridge, beta, bias_only, size);
+  const bool sliding = bias_only && ridge > 0.0 && bias_first(target);
+  const double left = std::sqrt(penalised_dot(target, target, free_bias));
+  if (target.isZero(0.0) || (ridge > 0.0 && !sliding && ridge * left <= noise)) {
+    u.setZero();  // straight to the apex: no kink lies in between
+    return Step::done;
+  }
+  const VectorXd direction = target - u;
+  return direction.norm() > kRounding * u.norm() ? move_along(target, direction) : Step::settled;
+}
+
+// Correct `target` where nothing bounds the bias: along it the objective is linear. Move the bias
+// alone, until some kink stops it (true); where its slope is nil move the rest.
+bool Descent::bias_first(VectorXd& target) const {
+  const bool sliding = std::abs(q[p - 1]) > noise;
+  if (sliding) {
+    target = u;
+    target[p - 1] += q[p - 1];
+  } else {
+    target[p - 1] = u[p - 1];
+  }
+  return sliding;
+}
+
+Descent::Step Descent::move_along(const VectorXd& target, const VectorXd& direction) {
+  work.b.noalias() = X * direction;
+  std::copy_n(on, n, work.before.data());
+  const Stop stop = line_search(direction);
+  for (Index i = 0; i < n; ++i) {
+    if (on[i] != work.before[i]) {
+      switch_row(i, on[i] ? 1.0 : -1.0);
+    }
+  }
+  const bool arrived = stop.row < 0 && std::abs(stop.t - 1.0) < 1e-6;
+  if (arrived) {
+    u = target;
+  } else {
+    u += stop.t * direction;
+  }
+  work.a.noalias() = X * u;
+  if (stop.row >= 0 && n_tight == p - 1) {
+    u.setZero();  // on a ray the only wall is the apex
+    return Step::done;
+  }
+  if (stop.row >= 0) {
+    tighten(stop.row);
+    return Step::moved;
+  }
+  // Away from the target we are in another cell, whose minimiser is elsewhere.
+  return stop.t > 0.0 && !arrived ? Step::moved : Step::settled;
+}
+
+// First local minimum of the objective along u + t direction. Kinks are passed in order; a concave
+// kink is crossed (the row's bit flips), a convex one ends the search once the slope is no longer
+// negative. Without Mode::crossing every kink is a wall.
+Descent::Stop Descent::line_search(const VectorXd& direction) {
+  const VectorXd& a = work.a;
+  const VectorXd& b = work.b;
+  const double uu = penalised_dot(u, u, free_bias);
+  const double up = penalised_dot(u, direction, free_bias);
+  const double pp = penalised_dot(direction, direction, free_bias);
+  double slope = ridge * up, curve = ridge * pp;
+  for (Index i = 0; i < n; ++i) {
+    if (on[i] && !work.is_tight[i]) {
+      slope += (curvature[i] * a[i] - slopes[i]) * b[i];
+      curve += curvature[i] * b[i] * b[i];
+    }
+  }
+  const auto slope_at = [&](double t) {
+    return slope + t * curve + norm_slope(beta, uu, up, pp, t);
+  };
+  Kinks& kinks = work.kinks;
+  collect_kinks(direction.norm());
+  const bool kink_here = !kinks.empty() && kinks.front().first <= 0.0;
+  if (slope_at(0.0) >= 0.0 && !(kink_here && mode == Mode::crossing)) {
+    return {0.0, -1};
+  }
+  double low = 0.0;
+  while (!kinks.empty()) {
+    const auto [t, i] = kinks.front();
+    if (slope_at(t) >= 0.0 && t > low) {
+      return {first_zero(slope_at, low, t), -1};
+    }
+    if (mode == Mode::fixed) {
+      return {t, i};
+    }
+    const double side = on[i] ? -1.0 : 1.0;
+    const double d_slope = side * (curvature[i] * a[i] - slopes[i]) * b[i];
+    const double d_curve = side * curvature[i] * b[i] * b[i];
+    if (slope_at(t) + d_slope + t * d_curve >= 0.0) {
+      return {t, i};
+    }
+    slope += d_slope;
+    curve += d_curve;
+    low = t;
+    on[i] = !on[i];
+    std::pop_heap(kinks.begin(), kinks.end(), std::greater<>());
+    kinks.pop_back();
+  }
+  if (slope_at(1e12) <= 0.0) {
+    return {low, -1};  // flat to rounding beyond the last kink
+  }
+  double high = std::max(1.0, 2.0 * low);
+  while (slope_at(high) < 0.0) {
+    high *= 2.0;
+  }
+  return {first_zero(slope_at, low, high), -1};
+}
+
+// The kinks ahead, as a heap: the nearest is in front, few are ever needed.
+void Descent::collect_kinks(double length) {
+  work.kinks.clear();
+  for (Index i = 0; mode != Mode::gated && i < n; ++i) {
+    const double a = work.a[i], b = work.b[i];
+    if (!work.is_tight[i] && std::abs(b) > kMoving * norms[i] * length && (b < 0.0) == on[i]) {
+      work.kinks.emplace_back(std::max(on[i] ? a : -a, 0.0) / std::abs(b), i);
+    }
+  }
+  std::make_heap(work.kinks.begin(), work.kinks.end(), std::greater<>());
+}
+
+// Add (sign = 1) or take away (-1) a row's part of the linear and quadratic term.
+void Descent::switch_row(Index row, double sign) {
+  const auto x = X.row(row).transpose();
+  q += (sign * slopes[row]) * x;
+  if (curvature[row] > 0.0) {
+    H.noalias() += (sign * curvature[row] * x) * x.transpose();
+  }
+}
+
+void Descent::tighten(Index row) {
+  if (on[row]) {
+    switch_row(row, -1.0);
+  }
+  tight[n_tight++] = row;
+  work.is_tight[row] = true;
+}
+
+// Release the row that is most worth it; false where none is.
+bool Descent::release() {
+  VectorXd w = u;
+  if (free_bias) {
+    w[p - 1] = 0.0;
+  }
+  const double size = w.norm();
+  if (size == 0.0 || n_tight == 0) {
+    return false;
+  }
+  Index where = -1;
+  bool side = false;
+  const VectorXd gradient = H * u - q + w * (ridge + beta / size);  // the tight rows' bits off
+  if (worst_multiplier(gradient, where, side) <= kRelease * (beta + ridge * size)) {
+    return false;
+  }
+  const Index row = tight[where];
+  std::copy(tight + where + 1, tight + n_tight, tight + where);
+  tight[--n_tight] = -1;
+  work.is_tight[row] = false;
+  on[row] = side;
+  if (side) {
+    switch_row(row, 1.0);
+  }
+  return true;
+}
+
+// The violation of the row most worth releasing, its position in `tight` and its side. With
+// gradient = sum_k mu_k x_k the point is optimal across the adjacent cells iff
+// slopes_k <= mu_k <= 0; in a cell that may not be left only its own side counts.
+double Descent::worst_multiplier(const VectorXd& gradient, Index& where, bool& side) const {
+  const VectorXd mu = face.rows.solve(gradient);
+  double worst = 0.0;
+  for (Index j = 0; j < n_tight; ++j) {
+    const Index k = tight[j];
+    const double off = mu[j] * norms[k], into = (slopes[k] - mu[j]) * norms[k];
+    if (off > worst && (mode == Mode::crossing || !on[k])) {
+      worst = off, where = j, side = false;
+    }
+    if (into > worst && (mode == Mode::crossing || on[k])) {
+      worst = into, where = j, side = true;
+    }
+  }
+  return worst;
+}
+
+}  // namespace
+
+Index descend(const Rows& X, const VectorXd& norms, MatrixXd& H, const ConstVector& curvature,
+              const ConstVector& slopes, double ridge, double beta, bool free_bias, Mode mode,
+              VectorRef u, bool* on, std::int64_t* tight, Index max_steps, Workspace& work) {
+  Descent descent{X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on, tight, work};
+  return descent.run(max_steps);
+}
+
+}  // namespace pyconvex

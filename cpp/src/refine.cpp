@@ -1,0 +1,214 @@
+#include "refine.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "newton.hpp"
+#include "pyconvex/patterns.hpp"
+
+namespace pyconvex {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+// The neurons that are not zero close ranks.
+void Neurons::drop_zeros() {
+  Index stay = 0;
+  for (Index j = 0; j < size(); ++j) {
+    if (U.row(j).isZero(0.0)) {
+      continue;
+    }
+    if (stay != j) {
+      U.row(stay) = U.row(j);
+      signs[stay] = signs[j];
+      on.row(stay) = on.row(j);
+      tight.row(stay) = tight.row(j);
+      kept[static_cast<std::size_t>(stay)] = kept[static_cast<std::size_t>(j)];
+    }
+    ++stay;
+  }
+  U.conservativeResize(stay, Eigen::NoChange);
+  signs.conservativeResize(stay);
+  on.conservativeResize(stay, Eigen::NoChange);
+  tight.conservativeResize(stay, Eigen::NoChange);
+  kept.resize(static_cast<std::size_t>(stay));
+}
+
+// Is row i, with preactivation a, part of neuron j's output? Where bits may change (X u)_+ counts.
+bool Refinement::active(Index j, Index i, double a) const {
+  return mode == Mode::crossing ? a > 0.0 : neurons.on(j, i);
+}
+
+void Refinement::add_output(Index j, double sign) {
+  work.a.noalias() = X * neurons.U.row(j).transpose();
+  for (Index i = 0; i < X.rows(); ++i) {
+    if (active(j, i, work.a[i])) {
+      residual[i] += sign * neurons.signs[j] * work.a[i];
+    }
+  }
+}
+
+double Refinement::centre() {
+  if (!intercept) {
+    return 0.0;
+  }
+  const double mean = sample_weight.dot(residual);
+  residual.array() -= mean;
+  return mean;
+}
+
+double objective(const VectorXd& residual, const ConstVector& sample_weight, const RowMatrix& U,
+                 double beta, bool free_bias) {
+  const Index counted = free_bias ? U.cols() - 1 : U.cols();
+  return 0.5 * sample_weight.cwiseProduct(residual).dot(residual) +
+         beta * U.leftCols(counted).rowwise().norm().sum();
+}
+
+namespace {
+
+double objective(const Refinement& state) {
+  return pyconvex::objective(state.residual, state.sample_weight, state.neurons.U, state.beta,
+                             state.free_bias);
+}
+
+// One pass of exact block updates; returns the change of the intercept.
+double sweep(Refinement& state) {
+  Neurons& neurons = state.neurons;
+  const Index p = state.X.cols();
+  MatrixXd H(p, p);
+  VectorXd slopes, u;
+  double shift = 0.0;
+  for (Index j = 0; j < neurons.size(); ++j) {
+    bool* on = neurons.on.row(j).data();
+    std::int64_t* tight = neurons.tight.row(j).data();
+    state.add_output(j, 1.0);
+    masked_gram(state.X, on, tight, state.sample_weight, state.work.masked, H);
+    slopes = neurons.signs[j] * state.sample_weight.cwiseProduct(state.residual);
+    u = neurons.U.row(j);
+    descend(state.X, state.norms, H, state.sample_weight, slopes, 0.0, state.beta,
+            state.free_bias, state.mode, u, on, tight, 50 * p, state.work);
+    if (penalised_dot(u, u, state.free_bias) == 0.0) {
+      u.setZero();  // a constant neuron is the intercept's business
+      std::fill_n(tight, p, -1);
+    }
+    neurons.U.row(j) = u;
+    state.add_output(j, -1.0);
+    shift += state.centre();
+  }
+  return shift;
+}
+
+// Preactivations (m x n), with rounding errors around zero set to zero.
+RowMatrix clean_preactivations(const Refinement& state) {
+  RowMatrix a = state.neurons.U * state.X.transpose();
+  for (Index j = 0; j < a.rows(); ++j) {
+    const double flat = kMoving * state.neurons.U.row(j).norm();
+    a.row(j) = (a.row(j).array().abs() <= flat * state.norms.transpose().array())
+                   .select(0.0, a.row(j));
+  }
+  return a;
+}
+
+bool mergeable(const Neurons& neurons, const RowMatrix& a, Index i, Index j) {
+  return neurons.signs[i] == neurons.signs[j] && !neurons.U.row(i).isZero(0.0) &&
+         !neurons.U.row(j).isZero(0.0) &&
+         (a.row(i).array() * a.row(j).array() >= 0.0).all();
+}
+
+// Add up neurons of one sign that share a closed cell: same output, no larger norm.
+void merge(Refinement& state) {
+  Neurons& neurons = state.neurons;
+  RowMatrix a = clean_preactivations(state);
+  for (Index i = 0; i < neurons.size(); ++i) {
+    for (Index j = 0; j < i; ++j) {
+      if (!mergeable(neurons, a, i, j)) {
+        continue;
+      }
+      state.add_output(i, 1.0);
+      state.add_output(j, 1.0);
+      neurons.U.row(j) += neurons.U.row(i);
+      neurons.U.row(i).setZero();
+      a.row(j) += a.row(i);
+      neurons.on.row(j) = a.row(j).array() > 0.0;
+      neurons.tight.row(j).setConstant(-1);
+      state.add_output(j, -1.0);
+      break;
+    }
+  }
+}
+
+// Newton steps until one promises less than `tol`; returns the change of the intercept.
+double newton_steps(Refinement& state, double tol, Index max_newton, Index max_size) {
+  double shift = 0.0;
+  for (Index k = 0; k < max_newton; ++k) {
+    state.neurons.drop_zeros();
+    const Index size = state.neurons.U.size() - (state.neurons.tight.array() >= 0).count();
+    if (state.neurons.size() == 0 || size > max_size) {
+      break;
+    }
+    const NewtonStep step = newton(state);
+    shift += step.shift;
+    if (step.decrement <= tol) {
+      break;
+    }
+  }
+  return shift;
+}
+
+Neurons as_neurons(const Rows& X, MatrixView U, const double* signs, const std::uint64_t* packed,
+                   const std::int64_t* tight, Mode mode) {
+  Neurons neurons;
+  neurons.U = as_rows(U);
+  neurons.signs = Eigen::Map<const VectorXd>(signs, U.rows);
+  neurons.tight = Eigen::Map<const TightRows>(tight, U.rows, U.cols);
+  neurons.kept.resize(static_cast<std::size_t>(U.rows));
+  std::iota(neurons.kept.begin(), neurons.kept.end(), 0);
+  if (mode == Mode::crossing) {
+    neurons.on = (neurons.U * X.transpose()).array() > 0.0;
+    return neurons;
+  }
+  neurons.on.resize(U.rows, X.rows());
+  for (Index j = 0; j < U.rows; ++j) {
+    unpack_bits(packed + j * words_per_pattern(X.rows()), X.rows(), neurons.on.row(j).data());
+  }
+  return neurons;
+}
+
+}  // namespace
+
+Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
+               const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
+               double beta, bool intercept, bool free_bias, Mode mode, double tol,
+               Index max_sweeps, Index max_newton, Index max_size) {
+  const Rows rows = as_rows(X);
+  Refinement state{rows,
+                   row_norms(rows),
+                   Eigen::Map<const VectorXd>(sample_weight, X.rows),
+                   beta,
+                   intercept,
+                   free_bias,
+                   mode,
+                   as_neurons(rows, U, signs, packed, tight, mode),
+                   Eigen::Map<const VectorXd>(residual, X.rows),
+                   Workspace(X.rows, X.cols)};
+  double shift = state.centre();
+  double before = objective(state);
+  double decrease = std::numeric_limits<double>::infinity();
+  for (Index k = 0; k < max_sweeps && decrease > tol; ++k) {
+    shift += sweep(state);
+    if (mode == Mode::crossing) {
+      merge(state);
+    }
+    shift += newton_steps(state, tol, max_newton, max_size);
+    const double value = objective(state);
+    decrease = before - value;
+    before = value;
+  }
+  Neurons& neurons = state.neurons;
+  neurons.drop_zeros();
+  return {neurons.kept, neurons.U, neurons.tight, state.residual, shift, decrease};
+}
+
+}  // namespace pyconvex

@@ -1,0 +1,47 @@
+// Many neurons: block coordinate descent and joint Newton steps on their faces. Private.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "neuron.hpp"
+
+namespace pyconvex {
+
+using TightRows = Eigen::Matrix<std::int64_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+/// Neurons in work: row j of each field belongs to neuron j.
+struct Neurons {
+  RowMatrix U;  // m x p
+  Eigen::VectorXd signs;
+  Bits on;                         // m x n
+  TightRows tight;                 // m x p
+  std::vector<std::int64_t> kept;  // where each stood in the input
+
+  Index size() const { return U.rows(); }
+  void drop_zeros();
+};
+
+/// What `refine` returns.
+struct Refined {
+  std::vector<std::int64_t> kept;  // indices of the neurons that stayed
+  RowMatrix U;                     // their weights (m x p)
+  TightRows tight;                 // their tight rows (m x p; -1 pads)
+  Eigen::VectorXd residual;
+  double shift;     // change of the intercept
+  double decrease;  // of the objective in the last round
+};
+
+/// Sweeps of exact block updates, each followed by joint Newton steps on the faces. Ends when a
+/// round lowers the objective by less than `tol` or after `max_sweeps`. With more than `max_size`
+/// face coordinates the Newton steps are left out. `packed` is not read in Mode::crossing.
+Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
+               const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
+               double beta, bool intercept, bool free_bias, Mode mode, double tol,
+               Index max_sweeps, Index max_newton, Index max_size);
+
+/// Weighted half squared residual plus beta times the group norms.
+double objective(const Eigen::VectorXd& residual, const ConstVector& sample_weight,
+                 const RowMatrix& U, double beta, bool free_bias);
+
+}  // namespace pyconvex

@@ -1,0 +1,75 @@
+"""Train ReLU networks by convex optimisation, with a certificate of optimality.
+
+>>> import pyconvex
+>>> patterns = pyconvex.sample_patterns([[0.0, 1.0], [1.0, 0.0]], 10, random_state=0)
+>>> patterns.n_samples
+2
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+# Public name -> module that defines it, in the order of the flow. Modules are imported on first
+# use: numba, scikit-learn and torch take seconds to load, `import pyconvex` must not.
+_PUBLIC = {
+    "PatternSet": "patterns",
+    "sample_patterns": "patterns",
+    "Status": "program",
+    "GroupLassoResult": "solver",
+    "solve_group_lasso": "solver",
+    "Network": "network",
+    "Fit": "fit",
+    "beta_max": "fit",
+    "fit": "fit",
+    "__version__": "config",
+    "get_cmake_dir": "config",
+    "get_include": "config",
+    "show_config": "config",
+}
+
+if TYPE_CHECKING:  # the same table for type checkers and editors; a test compares the two
+    from pyconvex.config import __version__ as __version__
+    from pyconvex.config import get_cmake_dir as get_cmake_dir
+    from pyconvex.config import get_include as get_include
+    from pyconvex.config import show_config as show_config
+    from pyconvex.fit import Fit as Fit
+    from pyconvex.fit import beta_max as beta_max
+    from pyconvex.fit import fit as fit
+    from pyconvex.network import Network as Network
+    from pyconvex.patterns import PatternSet as PatternSet
+    from pyconvex.patterns import sample_patterns as sample_patterns
+    from pyconvex.program import Status as Status
+    from pyconvex.solver import GroupLassoResult as GroupLassoResult
+    from pyconvex.solver import solve_group_lasso as solve_group_lasso
+
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'pyconvex' has no attribute {name!r}")
+    value = getattr(import_module(f"pyconvex.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
+
+
+class _Package(ModuleType):
+    """Keep `pyconvex.fit` the function, although the submodule `fit` has the same name.
+
+    The import system sets every submodule as an attribute of its package. Where a public object
+    bears that name, the object takes its place; `from pyconvex.fit import ...` still works.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if _PUBLIC.get(name) == name and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,63 @@
+"""Types of the compiled core (the sources are in cpp/bindings)."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+def config() -> dict[str, Any]: ...
+
+# patterns
+def pack_gates(
+    X: NDArray[np.float64], G: NDArray[np.float64], n_threads: int
+) -> NDArray[np.uint64]: ...
+def pack_dense(dense: NDArray[np.bool_]) -> NDArray[np.uint64]: ...
+def unpack(packed: NDArray[np.uint64], n_samples: int) -> NDArray[np.bool_]: ...
+def unique(packed: NDArray[np.uint64]) -> NDArray[np.int64]: ...
+
+# pricing
+def walk(
+    X: NDArray[np.float64],
+    z: NDArray[np.float64],
+    starts: NDArray[np.float64],
+    free_bias: bool,
+    n_threads: int,
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
+def project_cells(
+    X: NDArray[np.float64], packed: NDArray[np.uint64], C: NDArray[np.float64], n_threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
+def gate_gradients(
+    X: NDArray[np.float64], packed: NDArray[np.uint64], z: NDArray[np.float64], n_threads: int
+) -> NDArray[np.float64]: ...
+
+# solver
+GATED: int
+FIXED: int
+CROSSING: int
+
+def refine(
+    X: NDArray[np.float64],
+    sample_weight: NDArray[np.float64],
+    residual: NDArray[np.float64],
+    U: NDArray[np.float64],
+    signs: NDArray[np.float64],
+    packed: NDArray[np.uint64],
+    tight: NDArray[np.int64],
+    beta: float,
+    intercept: bool,
+    free_bias: bool,
+    mode: int,
+    tol: float,
+    max_sweeps: int,
+    max_newton: int,
+    max_size: int,
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.int64],
+    NDArray[np.float64],
+    float,
+    float,
+]: ...

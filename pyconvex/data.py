@@ -1,0 +1,193 @@
+"""Checks of what users pass in: every error names the argument and the remedy.
+
+All checks have the form ``check_<what>(value, name, ...)`` and return the value in the one form
+that kernels take: float64, C-contiguous, finite. Arrays may share the user's memory: no kernel
+writes to its input. ValueError is for wrong values, TypeError for things of the wrong kind.
+"""
+
+import math
+import numbers
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def _to_float(value: Any, name: str) -> NDArray[np.float64]:
+    """Convert anything that holds real numbers to float64, C-contiguous."""
+    if hasattr(value, "tocsr") and hasattr(value, "toarray"):  # any scipy sparse format
+        raise TypeError(f"{name} is sparse, which is not supported yet: use {name}.toarray()")
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked entries: drop or fill them first")
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} is ragged: all its rows must have the same length") from None
+    if array.dtype.kind == "O":
+        array = _from_objects(array, name)
+    if array.dtype.kind == "c":
+        raise TypeError(
+            f"{name} is complex: pass real numbers, e.g. real and imaginary parts as two columns"
+        )
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} must hold real numbers, got dtype {array.dtype}: "
+            "encode text, categories and dates as numbers first"
+        )
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _from_objects(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """Convert an object array, as mixed DataFrames give, if all its entries are real numbers."""
+    for entry in array.flat:
+        if isinstance(entry, numbers.Complex) and not isinstance(entry, numbers.Real):
+            return array.astype(complex)  # refused by the caller
+        if not isinstance(entry, numbers.Real):
+            raise TypeError(
+                f"{name} must hold real numbers, got an entry of type {type(entry).__name__}: "
+                "encode text, categories and missing values as numbers first"
+            )
+    return array.astype(np.float64)
+
+
+def _check_finite(array: NDArray[np.float64], name: str) -> None:
+    if not np.isfinite(array).all():
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        where = first[0] if len(first) == 1 else first
+        raise ValueError(
+            f"{name} contains NaN or infinity (first at {where}): drop or impute such entries first"
+        )
+
+
+def check_matrix(
+    X: ArrayLike, name: str = "X", *, n_features: int | None = None
+) -> NDArray[np.float64]:
+    """Return a non-empty, finite matrix (n_samples, n_features)."""
+    array = _to_float(X, name)
+    if array.ndim != 2:
+        remedy = "flatten the other dimensions"
+        if array.ndim == 1:
+            remedy = f"use {name}.reshape(-1, 1) for one feature, {name}.reshape(1, -1) for one row"
+        raise ValueError(
+            f"{name} must be 2-D (n_samples, n_features), got shape {array.shape}: {remedy}"
+        )
+    if array.size == 0:
+        raise ValueError(
+            f"{name} is empty (shape {array.shape}): pass at least one row and one column"
+        )
+    _check_finite(array, name)
+    if n_features is not None and array.shape[1] != n_features:
+        raise ValueError(
+            f"{name} has {array.shape[1]} columns, expected {n_features}: "
+            "pass the same features in the same order"
+        )
+    return array
+
+
+def check_vector(value: ArrayLike, name: str, n_samples: int) -> NDArray[np.float64]:
+    """Return a finite vector (n_samples,): one entry per row of X."""
+    array = _to_float(value, name)
+    if array.ndim != 1:
+        raise ValueError(
+            f"{name} must be 1-D (n_samples,), got shape {array.shape}: use {name}.ravel() "
+            "if it holds one number per row of X"
+        )
+    if len(array) != n_samples:
+        raise ValueError(
+            f"{name} has {len(array)} entries but X has {n_samples} rows: pass one entry per row"
+        )
+    _check_finite(array, name)
+    return array
+
+
+def check_sample_weight(
+    sample_weight: ArrayLike | None, n_samples: int, name: str = "sample_weight"
+) -> NDArray[np.float64] | None:
+    """Return weights (n_samples,), all >= 0 and not all 0; None stays None (equal weights)."""
+    if sample_weight is None:
+        return None
+    weights = check_vector(sample_weight, name, n_samples)
+    if (weights < 0).any():
+        raise ValueError(f"{name} has negative entries: use weights >= 0 (0 ignores a row)")
+    if not (weights > 0).any():
+        raise ValueError(f"{name} is zero everywhere: give at least one row a positive weight")
+    return weights
+
+
+def check_positive(value: Any, name: str, *, allow_zero: bool = False) -> float:
+    """Return a finite number > 0 (or >= 0) as float."""
+    condition = ">= 0" if allow_zero else "> 0"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"{name} must be a number {condition}, got {type(value).__name__}: pass one float"
+        )
+    number = float(value)
+    if not math.isfinite(number) or number < 0 or (number == 0 and not allow_zero):
+        raise ValueError(f"{name} must be a finite number {condition}, got {value!r}")
+    return number
+
+
+def check_int(value: Any, name: str, *, minimum: int = 1) -> int:
+    """Return an integer >= minimum as int."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be an integer >= {minimum}, got {type(value).__name__}: pass one int"
+        ) from None
+    if number < minimum:
+        raise ValueError(f"{name} must be an integer >= {minimum}, got {number}")
+    return number
+
+
+def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
+    """Return value if it is one of the choices."""
+    choices = tuple(choices)
+    if not isinstance(value, str) or value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}")
+    return value
+
+
+def check_tol(tol: Any, name: str = "tol") -> float:
+    """Return a relative tolerance in (0, 1)."""
+    number = check_positive(tol, name)
+    if number >= 1:
+        raise ValueError(f"{name} must be a relative tolerance below 1, e.g. 1e-6, got {tol!r}")
+    return number
+
+
+def check_time_limit(time_limit: Any, name: str = "time_limit") -> float:
+    """Return seconds > 0; None means no limit (infinity)."""
+    return math.inf if time_limit is None else check_positive(time_limit, name)
+
+
+def check_n_threads(n_threads: Any, name: str = "n_threads") -> int:
+    """Return a number of threads >= 1; None becomes 0, what OpenMP would take."""
+    if n_threads is None:
+        return 0
+    try:
+        return check_int(n_threads, name)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{error} (None takes all cores)") from None
+
+
+def check_random_state(random_state: Any, name: str = "random_state") -> np.random.Generator:
+    """Return a Generator from None (fresh), an int >= 0, a Generator or a RandomState."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    if isinstance(random_state, np.random.RandomState):  # advances it: the next draw differs
+        return np.random.default_rng(random_state.randint(0, 2**32, size=4, dtype=np.uint32))
+    if random_state is None:
+        return np.random.default_rng()
+    try:
+        return np.random.default_rng(check_int(random_state, name, minimum=0))
+    except TypeError:
+        raise TypeError(
+            f"{name} must be None, an int >= 0, a numpy Generator or a RandomState, "
+            f"got {type(random_state).__name__}"
+        ) from None

@@ -1,0 +1,94 @@
+"""Between the convex program's neurons and the network's weights."""
+
+import numpy as np
+
+from pyconvex.coordinates import Coordinates
+from pyconvex.losses import Array
+from pyconvex.network import Network
+from pyconvex.patterns import PatternSet
+from pyconvex.program import Problem
+from pyconvex.solver import Neurons, Solver
+
+_SAME = 1e-10  # unit vectors closer than this are one neuron
+
+
+def decode(
+    neurons: Neurons, problem: Problem, coordinates: Coordinates, gates: Array | None
+) -> Network:
+    """Return the balanced network: w = u / sqrt(norm), alpha = sign sqrt(norm).
+
+    ReLU neurons of one sign and one direction are merged; gated ones (``gates``, p x n_patterns)
+    keep their gates.
+    """
+    U, signs = neurons.U, neurons.signs
+    if gates is None:
+        U, signs = _merged(problem, U, signs)
+    roots = np.sqrt(problem.norms(U))
+    weights, bias = coordinates.to_user(U / roots[:, np.newaxis])
+    gate_weights = gate_bias = None
+    if gates is not None:
+        chosen = gates[:, neurons.pattern].T
+        gate_weights = chosen[:, : weights.shape[1]]
+        gate_bias = chosen[:, -1] if coordinates.ones else np.zeros(len(chosen))
+    return Network(weights, bias, signs * roots, neurons.intercept, gate_weights, gate_bias)
+
+
+def _merged(problem: Problem, U: Array, signs: Array) -> tuple[Array, Array]:
+    """Add up neurons of one sign and direction: they meet on a face that their cells share."""
+    directions = U / problem.norms(U)[:, np.newaxis]
+    groups: list[list[int]] = []
+    for j in range(len(U)):
+        for group in groups:
+            first = group[0]
+            apart = np.abs(directions[j] - directions[first]).max()
+            if signs[j] == signs[first] and apart <= _SAME * np.abs(directions[j]).max():
+                group.append(j)
+                break
+        else:
+            groups.append([j])
+    merged = np.array([U[group].sum(axis=0) for group in groups]).reshape(len(groups), U.shape[1])
+    return merged, signs[[group[0] for group in groups]]
+
+
+def encode(
+    network: Network,
+    solver: Solver,
+    coordinates: Coordinates,
+    X: Array,
+    patterns: PatternSet | None,
+) -> Neurons:
+    """Return the solver's neurons for a network; those outside given patterns are left out."""
+    problem, start = solver.problem, Neurons.none(solver.problem)
+    if network.n_features != X.shape[1]:
+        raise ValueError(
+            f"warm_start has {network.n_features} features but X has {X.shape[1]} columns: "
+            "pass a fit on the same features"
+        )
+    U = coordinates.to_solver(network.hidden_weights, network.hidden_bias)
+    U = np.ascontiguousarray(U * np.abs(network.output_weights)[:, np.newaxis])
+    signs = np.where(network.output_weights < 0.0, -1.0, 1.0)
+    used = problem.norms(U) > 0.0
+    pattern = np.full(len(U), -1)
+    if patterns is not None:
+        gates = U if network.gates is None else _gate_rows(network, coordinates)
+        rows = problem.X if network.gates is None else _ones(X, coordinates)
+        bits = solver.kernels.pack_dense(gates @ rows.T >= 0.0)
+        index = {row.tobytes(): g for g, row in reversed(list(enumerate(solver.packed)))}
+        pattern = np.array([index.get(row.tobytes(), -1) for row in bits], dtype=np.int64)
+        used &= pattern >= 0
+        if solver.mode == solver.kernels.GATED:  # the sign is absorbed, one neuron per gate
+            U, signs = U * signs[:, np.newaxis], np.ones(len(U))
+            used &= np.isin(np.arange(len(U)), np.unique(pattern, return_index=True)[1])
+    tight = np.full((int(used.sum()), U.shape[1]), -1)
+    return Neurons(U[used], signs[used], tight, pattern[used], 0.0, start.residual)
+
+
+def _gate_rows(network: Network, coordinates: Coordinates) -> Array:
+    assert network.gates is not None and network.gate_bias is not None
+    if coordinates.ones:
+        return np.column_stack([network.gates, network.gate_bias])
+    return network.gates
+
+
+def _ones(X: Array, coordinates: Coordinates) -> Array:
+    return np.column_stack([X, np.ones(len(X))]) if coordinates.ones else X

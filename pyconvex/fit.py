@@ -1,0 +1,407 @@
+"""Fit a two-layer network to optimality: the job pyconvex exists for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pyconvex.backends import get_backend
+from pyconvex.coordinates import Coordinates
+from pyconvex.data import (
+    check_choice,
+    check_int,
+    check_matrix,
+    check_n_threads,
+    check_random_state,
+    check_tol,
+)
+from pyconvex.decode import decode, encode
+from pyconvex.losses import Array
+from pyconvex.monitor import Monitor, Record
+from pyconvex.network import Network
+from pyconvex.patterns import PatternSet, check_patterns, sample_patterns
+from pyconvex.pricing import LocalPricing
+from pyconvex.program import Status, relative_gap
+from pyconvex.solver import Neurons, Solver, make_problem, pattern_solver
+
+_N_GATES = 1000  # gates drawn for "gated_relu" unless told
+_START_SEED = 0  # of the local search in beta_max
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A trained network with its certificate.
+
+    Attributes
+    ----------
+    network : Network
+        The weights, balanced: every neuron's hidden and output weights have the same norm.
+    beta : float
+        Weight decay.
+    objective : float
+        Mean loss + beta/2 (sum of squared decayed weights), computed from ``network``.
+    dual_objective : float
+        Lower bound of the objective at the level that ``certificate`` names.
+    gap : float
+        (objective - dual_objective) / objective, 0 where the objective is 0.
+    lower_bound : float
+        Rigorous lower bound of the optimum, whatever the certificate (0 if none is known). For
+        gated networks: of the program over their gates.
+    certificate : {"global", "restricted", "local"}
+        "global": no network of any width has a lower objective than ``dual_objective``.
+        "restricted": the same among networks over ``patterns``. "local": the dual norm was
+        found by local search, so that dual_objective and gap are estimates, no bounds.
+    status : Status
+        "optimal" if the gap reached ``tol``, else what ended the solve.
+    n_iter : int
+        Pricing rounds.
+    seconds : float
+        Wall time.
+    history : tuple of Record
+        One record per round.
+    patterns : PatternSet
+        The given or sampled patterns; those of the neurons for ``patterns="auto"``.
+    """
+
+    network: Network
+    beta: float
+    objective: float
+    dual_objective: float
+    gap: float
+    lower_bound: float
+    certificate: str
+    status: Status
+    n_iter: int
+    seconds: float
+    history: tuple[Record, ...] = field(repr=False)
+    patterns: PatternSet = field(repr=False)
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Return the network's output for each row of X, shape (n_samples,)."""
+        return self.network.predict(X)
+
+    def __repr__(self) -> str:
+        return (
+            f"Fit({self.status.value}: objective={self.objective:.8g}, gap={self.gap:.1e} "
+            f"({self.certificate}), n_neurons={self.network.n_neurons}, beta={self.beta:.4g}, "
+            f"n_iter={self.n_iter}, seconds={self.seconds:.2f})"
+        )
+
+
+def fit(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    beta: float | None = None,
+    model: str = "relu",
+    loss: str = "squared",
+    bias: str = "free",
+    patterns: str | int | PatternSet = "auto",
+    tol: float = 1e-6,
+    certificate: str = "auto",
+    sample_weight: ArrayLike | None = None,
+    warm_start: Fit | Network | None = None,
+    max_iter: int = 1000,
+    time_limit: float | None = None,
+    random_state: int | np.random.Generator | np.random.RandomState | None = None,
+    n_threads: int | None = None,
+    backend: str = "auto",
+    callback: Callable[[Record], Any] | None = None,
+    verbose: bool = False,
+) -> Fit:
+    r"""Train a two-layer ReLU network with weight decay by convex optimisation.
+
+    .. math:: \min \sum_i s_i \ell(f(x_i), y_i)
+              + \frac{\beta}{2} \sum_j \left(\|w_j\|^2 + \alpha_j^2\right)
+
+    over networks of any width (Pilanci & Ergen 2020). ``patterns="auto"`` generates columns:
+    solve over few neurons, search the sphere for one that would lower the objective, add the
+    best ones, repeat until none is found.
+
+    Parameters
+    ----------
+    X : array, shape (n_samples, n_features)
+        Data. Weight decay depends on the scale of the features: standardise them.
+    y : array, shape (n_samples,)
+        Targets; -1 and +1 for two classes.
+    beta : float, optional
+        Weight decay, > 0. Default: 0.01 `beta_max`.
+    model : {"relu", "gated_relu"}
+        "gated_relu" replaces each ReLU by a fixed gate: a plain group lasso.
+    loss : {"squared"}
+        Half the squared error.
+    bias : {"free", "decayed", "none"}
+        "free": hidden biases and an output bias without weight decay (gated networks: hidden
+        biases decayed, since free ones would fit any y at no cost). "decayed": hidden biases
+        with weight decay, no output bias. "none": neither.
+    patterns : {"auto"}, int or PatternSet
+        "auto": all patterns, by column generation (gated: 1000 Gaussian draws). An int: that
+        many draws. A PatternSet: exactly that program; gated networks need its gates, which
+        have one coordinate more than X where there is a bias.
+    tol : float
+        Relative gap to reach.
+    certificate : {"auto", "local"}
+        The level to aim for; "global" needs pricing that this version does not have.
+    sample_weight : array, shape (n_samples,), optional
+        Relative weights: an integer weight equals that many copies of the row.
+    warm_start : Fit or Network, optional
+        Start from this network. Neurons outside given patterns are left out.
+    max_iter : int
+        Limit on pricing rounds.
+    time_limit : float, optional
+        Limit in seconds; the best state so far is returned.
+    random_state : int, Generator, RandomState or None
+        Source of the starting points of the search and of sampled gates.
+    n_threads : int, optional
+        Threads; None takes all cores. The result does not depend on it.
+    backend : {"auto", "native", "jit"}
+        Who computes.
+    callback : callable, optional
+        Called with each `Record`; returning True stops the solve.
+    verbose : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong; the message names it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyconvex
+    >>> X = np.linspace(-1, 1, 21).reshape(-1, 1)
+    >>> result = pyconvex.fit(X, np.abs(X[:, 0]), beta=1e-3, random_state=0)
+    >>> result.network.n_neurons, result.status.value
+    (2, 'optimal')
+    """
+    kernels = get_backend(backend)
+    threads, rng = check_n_threads(n_threads), check_random_state(random_state)
+    X = check_matrix(X)
+    tol = check_tol(tol)
+    _check_certificate(certificate)
+    _check_patterns_choice(patterns, model)
+    with Monitor(max_iter, time_limit, callback, verbose) as monitor:
+        task = _Task.of(
+            X, y, beta, model, loss, bias, patterns, sample_weight, tol, rng, kernels, threads
+        )
+        neurons, norm, dual, status = task.solver.solve(task.start(warm_start), monitor)
+    return task.result(neurons, norm, dual, status, monitor)
+
+
+def beta_max(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    model: str = "relu",
+    loss: str = "squared",
+    bias: str = "free",
+    patterns: str | int | PatternSet = "auto",
+    sample_weight: ArrayLike | None = None,
+    n_threads: int | None = None,
+    backend: str = "auto",
+) -> float:
+    """Return the smallest beta at which the optimal network has no neurons.
+
+    This is N(z) at the best constant prediction: exact for a PatternSet and for gated models;
+    for ReLU with ``patterns="auto"`` it comes from local search and may be too small.
+
+    Parameters
+    ----------
+    X, y, model, loss, bias, patterns, sample_weight, n_threads, backend
+        As in `fit`. Random starts and draws come from a fixed seed.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong; the message names it.
+
+    Examples
+    --------
+    >>> import pyconvex
+    >>> round(pyconvex.beta_max([[-1.0], [1.0]], [0.0, 1.0], bias="none"), 6)
+    0.5
+    """
+    _check_patterns_choice(patterns, model)
+    task = _Task.of(
+        check_matrix(X), y, 1.0, model, loss, bias, patterns, sample_weight, 0.5,
+        np.random.default_rng(_START_SEED), get_backend(backend), check_n_threads(n_threads),
+    )  # fmt: skip
+    return task.beta_max()
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A checked request: the user's rows, the solver made of them, and the way back."""
+
+    X: Array
+    coordinates: Coordinates
+    solver: Solver
+    patterns: PatternSet | None
+    gated: bool
+
+    @classmethod
+    def of(
+        cls,
+        X: Array,
+        y: ArrayLike,
+        beta: float | None,
+        model: str,
+        loss: str,
+        bias: str,
+        patterns: str | int | PatternSet,
+        sample_weight: ArrayLike | None,
+        tol: float,
+        rng: np.random.Generator,
+        kernels: ModuleType,
+        n_threads: int,
+    ) -> "_Task":
+        check_choice(bias, "bias", ("free", "decayed", "none"))
+        gated = model == "gated_relu"
+        free_bias = bias == "free" and not gated
+        coordinates = Coordinates.of(X, bias, centred=free_bias)
+        problem, rows = make_problem(
+            coordinates.rows(X), y, 1.0 if beta is None else beta, sample_weight, loss,
+            intercept=bias == "free", free_bias=free_bias,
+        )  # fmt: skip
+        chosen = _choose_patterns(X, patterns, gated, coordinates.ones, rng, kernels, n_threads)
+        if chosen is None:
+            pricing = LocalPricing(kernels, n_threads, rng)
+            nothing = np.zeros((0, (len(rows) + 63) // 64), np.uint64)
+            solver = Solver(problem, pricing, kernels, kernels.CROSSING, nothing, tol)
+        else:
+            solver = pattern_solver(problem, chosen, rows, not gated, tol, kernels, n_threads)
+        task = cls(X[rows], coordinates, solver, chosen, gated)
+        if beta is None:
+            problem = replace(problem, beta=0.01 * task.beta_max() or 1.0)
+            task = replace(task, solver=replace(solver, problem=problem))
+        return task
+
+    def beta_max(self) -> float:
+        """Return N(z) at the best constant prediction."""
+        problem = replace(self.solver.problem, beta=0.0)
+        nothing = Neurons.none(problem)
+        constant = problem.sample_weight @ problem.y if problem.intercept else 0.0
+        z = problem.loss.multiplier(problem.y - constant, problem.sample_weight)
+        return self.solver.pricing(problem, z, nothing.U, effort=4)[0]
+
+    def start(self, warm_start: Fit | Network | None) -> Neurons:
+        """Return the neurons to start from."""
+        if warm_start is None:
+            return Neurons.none(self.solver.problem)
+        network = warm_start.network if isinstance(warm_start, Fit) else warm_start
+        if not isinstance(network, Network):
+            raise TypeError(
+                f"warm_start must be a Fit or a Network, got {type(warm_start).__name__}"
+            )
+        if (network.gates is not None) != self.gated:
+            raise ValueError("warm_start is of another model: pass a fit of the same model")
+        return encode(network, self.solver, self.coordinates, self.X, self.patterns)
+
+    def result(
+        self, neurons: Neurons, norm: float, dual: float, status: Status, monitor: Monitor
+    ) -> Fit:
+        """Decode the network and certify it: all figures come from its own predictions."""
+        problem = self.solver.problem
+        gates = self.patterns.gates if self.gated and self.patterns is not None else None
+        network = decode(neurons, problem, self.coordinates, gates)
+        residual = problem.y - network.predict(self.X)
+        squares = (network.output_weights**2).sum() + (network.hidden_weights**2).sum()
+        if problem.X.shape[1] and self.coordinates.ones and not problem.free_bias:
+            squares += (network.hidden_bias**2).sum()
+        loss = problem.loss.value(residual, problem.sample_weight)
+        objective = loss + 0.5 * problem.beta * float(squares)
+        certificate, lower_bound = "restricted", dual
+        if not self.gated:
+            bound = self._global_bound(neurons)
+            lower_bound = max(bound, 0.0)
+            certificate = "local" if self.patterns is None else "restricted"
+            if relative_gap(objective, lower_bound) <= self.solver.tol:
+                certificate, dual = "global", lower_bound
+        return Fit(
+            network=network,
+            beta=problem.beta,
+            objective=objective,
+            dual_objective=dual,
+            gap=max(relative_gap(objective, dual), 0.0),
+            lower_bound=lower_bound,
+            certificate=certificate,
+            status=status,
+            n_iter=len(monitor.history),
+            seconds=monitor.seconds,
+            history=tuple(monitor.history),
+            patterns=self.patterns or self._neuron_patterns(network),
+        )
+
+    def _global_bound(self, neurons: Neurons) -> float:
+        """Return a lower bound for all networks from the cheap bound of the dual norm."""
+        problem = self.solver.problem
+        z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
+        return problem.dual_objective(z, problem.norm_bound(z))
+
+    def _neuron_patterns(self, network: Network) -> PatternSet:
+        on = network.hidden_weights @ self.X.T + network.hidden_bias[:, np.newaxis] > 0.0
+        kernels = self.solver.kernels
+        return PatternSet(kernels.pack_dense(on), len(self.X))
+
+
+def _choose_patterns(
+    X: Array,
+    patterns: str | int | PatternSet,
+    gated: bool,
+    ones: bool,
+    rng: np.random.Generator,
+    kernels: ModuleType,
+    n_threads: int,
+) -> PatternSet | None:
+    """Return the patterns to solve over; None where columns are generated."""
+    rows = np.column_stack([X, np.ones(len(X))]) if ones else X
+    if isinstance(patterns, PatternSet):
+        check_patterns(patterns, len(X))
+        if gated and (patterns.gates is None or patterns.gates.shape[0] != rows.shape[1]):
+            raise ValueError(
+                f"patterns must carry gates with {rows.shape[1]} coordinates for "
+                "model='gated_relu': make them by from_gates or sample_patterns from X"
+                + (" with a column of ones appended" if ones else "")
+            )
+        return patterns
+    if patterns == "auto" and not gated:
+        return None
+    number = _N_GATES if isinstance(patterns, str) else check_int(patterns, "patterns")
+    name = kernels.__name__.rpartition(".")[2]
+    return sample_patterns(
+        rows, number, random_state=rng, backend=name, n_threads=n_threads or None
+    )
+
+
+def _check_certificate(certificate: str) -> None:
+    check_choice(certificate, "certificate", ("auto", "global", "local"))
+    if certificate == "global":
+        raise ValueError(
+            "certificate='global' needs pricing over the whole sphere, which this version does "
+            "not have: use 'auto'"
+        )
+
+
+def _check_patterns_choice(patterns: str | int | PatternSet, model: str) -> None:
+    check_choice(model, "model", ("relu", "gated_relu"))
+    if isinstance(patterns, str):
+        if patterns == "all":
+            raise ValueError(
+                "patterns='all' needs enumeration, which this version does not have: "
+                "use 'auto', an int or a PatternSet"
+            )
+        check_choice(patterns, "patterns", ("auto",))
+    elif not isinstance(patterns, PatternSet):
+        check_int(patterns, "patterns")

@@ -1,0 +1,112 @@
+"""What watches a solve: clock, history, callback, progress bar and Ctrl-C."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Any
+
+from pyconvex.data import check_int, check_time_limit
+from pyconvex.program import Status, relative_gap
+
+
+@dataclass(frozen=True)
+class Record:
+    """One round of a solve.
+
+    Attributes
+    ----------
+    objective, dual_objective : float
+        Before the round's columns are added; "local" certificates estimate the latter.
+    n_neurons : int
+        Neurons, or active groups.
+    seconds : float
+        Since the start.
+    """
+
+    objective: float
+    dual_objective: float
+    n_neurons: int
+    seconds: float
+
+
+class Monitor:
+    """Decide when to stop, and remember what happened.
+
+    A context manager: inside it the first Ctrl-C asks the solve to end with its best state and
+    a second one raises KeyboardInterrupt. Only Python's own handler, in the main thread, is
+    replaced.
+    """
+
+    def __init__(
+        self,
+        max_iter: int,
+        time_limit: float | None,
+        callback: Callable[[Record], Any] | None,
+        verbose: bool,
+    ) -> None:
+        self.max_iter = check_int(max_iter, "max_iter", minimum=0)
+        self.deadline = check_time_limit(time_limit)
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable or None, got {type(callback).__name__}")
+        self._callback = callback
+        self._interrupted = False
+        self._previous: Any = None
+        self._start = time.perf_counter()
+        self._bar: Any = _progress_bar() if verbose else None
+        self.history: list[Record] = []
+
+    def __enter__(self) -> "Monitor":
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._previous = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+        if self._bar is not None:
+            self._bar.close()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._start
+
+    def out_of_time(self) -> bool:
+        """Tell whether work should stop at the next safe point."""
+        return self._interrupted or self.seconds >= self.deadline
+
+    def record(self, objective: float, dual_objective: float, n_neurons: int) -> Status | None:
+        """Take down a round; return why the solve must end now, None if it may go on."""
+        record = Record(objective, dual_objective, n_neurons, self.seconds)
+        self.history.append(record)
+        if self._bar is not None:
+            gap = relative_gap(objective, dual_objective)
+            self._bar.set_postfix(objective=f"{objective:.6g}", gap=f"{gap:.1e}", neurons=n_neurons)
+            self._bar.update()
+        if self._callback is not None and self._callback(record) is True:
+            self._interrupted = True
+        if self._interrupted:
+            return Status.INTERRUPTED
+        if self.seconds >= self.deadline:
+            return Status.TIME_LIMIT
+        return Status.MAX_ITER if len(self.history) > self.max_iter else None
+
+
+def _progress_bar() -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(desc="pyconvex", unit="round")

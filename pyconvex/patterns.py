@@ -1,0 +1,328 @@
+"""Activation patterns: which samples a neuron lets through, one bit per sample."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pyconvex.backends import get_backend
+from pyconvex.data import check_choice, check_int, check_matrix, check_n_threads, check_random_state
+from pyconvex.witnesses import interior_points
+
+_LATER = ("uniform", "data")  # sampling methods with a name but no code yet
+
+
+def _freeze(array: NDArray[Any]) -> NDArray[Any]:
+    """Make an array read-only; one that somebody could still write to is copied first."""
+    if array.flags.writeable:
+        array = array.copy()
+        array.flags.writeable = False
+    return array
+
+
+class PatternSet:
+    """An immutable list of activation patterns of the same samples, bit-packed.
+
+    Pattern g is the 0/1 diagonal of D_g = diag(1[X h_g >= 0]). Usually made by `from_gates`,
+    `from_dense` or `pyconvex.sample_patterns`; these keep the order and drop repeated patterns
+    (the first stays). ``patterns[3]`` is one pattern (bool, n_samples), ``patterns[2:5]``,
+    ``patterns[indices]`` and ``patterns[mask]`` are sets again. Two sets are equal if they hold
+    the same patterns, in whatever order.
+
+    Parameters
+    ----------
+    packed : array of uint64, shape (n_patterns, ceil(n_samples / 64))
+        Sample i in bit ``i % 64`` of word ``i // 64``; bits past the last sample are 0.
+        Repeats are kept.
+    n_samples : int
+        Number of samples.
+    gates : array, shape (n_features, n_patterns), optional
+        The gate h_g of each pattern, one per column.
+    X : array, shape (n_samples, n_features), optional
+        The data, from which `witnesses` finds gates where none are given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes, dtype or padding are wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyconvex import PatternSet
+    >>> patterns = PatternSet.from_gates(np.eye(2), np.array([[1, -1, 2], [1, 1, 3]]))
+    >>> patterns
+    PatternSet(n_patterns=2, n_samples=2, gates=True)
+    >>> patterns.to_dense().astype(int)
+    array([[1, 1],
+           [0, 1]])
+    """
+
+    __slots__ = ("_X", "_gates", "_n_samples", "_packed")
+
+    def __init__(
+        self,
+        packed: NDArray[np.uint64],
+        n_samples: int,
+        gates: ArrayLike | None = None,
+        X: ArrayLike | None = None,
+    ) -> None:
+        self._n_samples = check_int(n_samples, "n_samples")
+        packed = np.ascontiguousarray(packed)
+        if packed.dtype != np.uint64:
+            raise TypeError(f"packed must have dtype uint64, got {packed.dtype}: use from_dense")
+        shape = (len(packed) if packed.ndim else 0, (self._n_samples + 63) // 64)
+        if packed.shape != shape:
+            raise ValueError(
+                f"packed has shape {packed.shape} but {self._n_samples} samples fill "
+                f"{shape[1]} words: use from_dense"
+            )
+        used = self._n_samples % 64
+        if used and (packed[:, -1] >> np.uint64(used)).any():
+            raise ValueError("packed has bits past the last sample: use from_dense")
+        self._packed = _freeze(packed)
+        self._gates = None if gates is None else _freeze(_check_gates(gates, len(packed)))
+        self._X = None if X is None else _freeze(_check_rows(X, self._n_samples))
+
+    @classmethod
+    def from_gates(
+        cls, X: ArrayLike, G: ArrayLike, *, backend: str = "auto", n_threads: int | None = None
+    ) -> "PatternSet":
+        """Return the distinct patterns 1[X G >= 0], each with the first gate that shows it.
+
+        Every backend and every number of threads gives the same bits.
+
+        Parameters
+        ----------
+        X : array, shape (n_samples, n_features)
+            Data. Append a column of ones for gates with a bias.
+        G : array, shape (n_features, n_gates)
+            One gate per column.
+        backend, n_threads
+            As in `pyconvex.sample_patterns`.
+
+        Returns
+        -------
+        PatternSet
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is no finite real matrix, or G does not fit X.
+        """
+        X = check_matrix(X)
+        G = check_matrix(G, "G")
+        if G.shape[0] != X.shape[1]:
+            raise ValueError(
+                f"G has {G.shape[0]} rows but X has {X.shape[1]} columns: pass one gate per "
+                "column (G.T if gates are its rows)"
+            )
+        kernels = get_backend(backend)
+        packed = kernels.pack_gates(X, G, check_n_threads(n_threads))
+        return _distinct(cls(packed, len(X), G), kernels)
+
+    @classmethod
+    def from_dense(
+        cls, D: ArrayLike, X: ArrayLike | None = None, *, backend: str = "auto"
+    ) -> "PatternSet":
+        """Return the distinct rows of a matrix of zeros and ones.
+
+        Parameters
+        ----------
+        D : array of bool or of 0 and 1, shape (n_patterns, n_samples)
+            One pattern per row.
+        X : array, shape (n_samples, n_features), optional
+            Data, needed only for `witnesses`.
+        backend
+            As in `pyconvex.sample_patterns`.
+
+        Returns
+        -------
+        PatternSet
+
+        Raises
+        ------
+        ValueError, TypeError
+            If D holds anything but zeros and ones, or X does not fit D.
+        """
+        dense = _check_dense(D)
+        kernels = get_backend(backend)
+        packed = kernels.pack_dense(dense)
+        return _distinct(cls(packed, dense.shape[1], X=X), kernels)
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples: the length of each pattern."""
+        return self._n_samples
+
+    @property
+    def packed(self) -> NDArray[np.uint64]:
+        """Bits (n_patterns, ceil(n_samples / 64)), read-only."""
+        return self._packed
+
+    @property
+    def gates(self) -> NDArray[np.float64] | None:
+        """Gates (n_features, n_patterns), read-only; None where only the bits are known."""
+        return self._gates
+
+    def to_dense(self) -> NDArray[np.bool_]:
+        """Return the patterns as bools (n_patterns, n_samples)."""
+        dense: NDArray[np.bool_] = get_backend().unpack(self._packed, self._n_samples)
+        return dense
+
+    def witnesses(self) -> NDArray[np.float64]:
+        """Return one vector per pattern that shows it, (n_patterns, n_features).
+
+        Where gates are known these are the gates: a gate that is orthogonal to a row of X lies
+        on the boundary of its cell and is returned as it is. Otherwise a linear program per
+        pattern finds a vector strictly inside the cell.
+
+        Raises
+        ------
+        ValueError
+            If neither gates nor X are known, or if some pattern is no cell of X.
+        """
+        if self._gates is not None:
+            return np.ascontiguousarray(self._gates.T)
+        if self._X is None:
+            raise ValueError("witnesses need gates or data: use from_gates, or from_dense(D, X)")
+        return interior_points(self._X, self.to_dense())
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, (int, np.integer)):
+            row = self._packed[key][np.newaxis]
+            return get_backend().unpack(row, self._n_samples)[0]
+        gates = None if self._gates is None else self._gates[:, key]
+        return PatternSet(self._packed[key], self._n_samples, gates, self._X)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PatternSet):
+            return NotImplemented
+        return self._n_samples == other._n_samples and self._rows() == other._rows()
+
+    __hash__ = None  # type: ignore[assignment]  # equality as sets is too slow for a hash
+
+    def _rows(self) -> set[bytes]:
+        return {row.tobytes() for row in self._packed}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PatternSet, (self._packed, self._n_samples, self._gates, self._X)
+
+    def __repr__(self) -> str:
+        return (
+            f"PatternSet(n_patterns={len(self)}, n_samples={self.n_samples}, "
+            f"gates={self.gates is not None})"
+        )
+
+
+def _distinct(patterns: PatternSet, kernels: Any) -> PatternSet:
+    kept = kernels.unique(patterns.packed)
+    return patterns if len(kept) == len(patterns) else patterns[kept]
+
+
+def _check_gates(gates: ArrayLike, n_patterns: int) -> NDArray[np.float64]:
+    array = np.ascontiguousarray(gates, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != n_patterns:
+        raise ValueError(
+            f"gates must have one column per pattern ({n_patterns}), got shape {array.shape}: "
+            "transpose it if gates are its rows"
+        )
+    return array
+
+
+def _check_dense(D: ArrayLike) -> NDArray[np.bool_]:
+    array = np.asarray(D)
+    if array.dtype == np.bool_ and array.ndim == 2 and array.size:  # no detour over float64
+        return np.ascontiguousarray(array)
+    values = check_matrix(D, "D")
+    if not np.isin(values, (0.0, 1.0)).all():
+        raise ValueError("D must hold only 0 and 1: use D > 0 for pre-activations")
+    return values.astype(np.bool_)
+
+
+def _check_rows(X: ArrayLike, n_samples: int) -> NDArray[np.float64]:
+    X = check_matrix(X)
+    if len(X) != n_samples:
+        raise ValueError(
+            f"X has {len(X)} rows but the patterns have {n_samples} samples: "
+            "pass the data the patterns belong to"
+        )
+    return X
+
+
+def check_patterns(patterns: Any, n_samples: int, name: str = "patterns") -> PatternSet:
+    """Return patterns if it is a non-empty PatternSet of n_samples samples."""
+    if not isinstance(patterns, PatternSet):
+        raise TypeError(
+            f"{name} must be a PatternSet, got {type(patterns).__name__}: "
+            "use PatternSet.from_gates, PatternSet.from_dense or sample_patterns"
+        )
+    if patterns.n_samples != n_samples:
+        raise ValueError(
+            f"{name} has n_samples={patterns.n_samples} but X has {n_samples} rows: "
+            "make the patterns from the same X"
+        )
+    if len(patterns) == 0:
+        raise ValueError(f"{name} is empty: pass at least one pattern")
+    return patterns
+
+
+def sample_patterns(
+    X: ArrayLike,
+    n_patterns: int,
+    *,
+    method: str = "gaussian",
+    unique: bool = True,
+    random_state: int | np.random.Generator | np.random.RandomState | None = None,
+    backend: str = "auto",
+    n_threads: int | None = None,
+) -> PatternSet:
+    """Draw activation patterns 1[X h >= 0] at random.
+
+    Parameters
+    ----------
+    X : array, shape (n_samples, n_features)
+        Data. Append a column of ones for gates with a bias.
+    n_patterns : int
+        Number of draws. Gaussian gates favour wide cells, so some draws repeat.
+    method : {"gaussian"}
+        "gaussian": h is a standard normal vector. ("uniform" and "data" come later.)
+    unique : bool
+        Drop repeated patterns (the first stays), so that fewer than `n_patterns` may remain.
+    random_state : int, Generator, RandomState or None
+        Source of randomness. The gates do not depend on backend or number of threads.
+    backend : {"auto", "native", "jit"}
+        Who computes.
+    n_threads : int, optional
+        Threads; None takes all cores.
+
+    Returns
+    -------
+    PatternSet
+        With gates.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyconvex
+    >>> len(pyconvex.sample_patterns(np.eye(2), 100, random_state=0))
+    4
+    """
+    X = check_matrix(X)
+    check_choice(method, "method", ("gaussian", *_LATER))
+    if method in _LATER:
+        raise ValueError(f"method={method!r} is planned but not there yet: use 'gaussian'")
+    shape = (X.shape[1], check_int(n_patterns, "n_patterns"))
+    G = check_random_state(random_state).standard_normal(shape)
+    if unique:
+        return PatternSet.from_gates(X, G, backend=backend, n_threads=n_threads)
+    packed = get_backend(backend).pack_gates(X, G, check_n_threads(n_threads))
+    return PatternSet(packed, len(X), G)

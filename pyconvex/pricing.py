@@ -1,0 +1,170 @@
+"""Pricing: the dual norm N(z) over patterns or over the sphere, and the neurons that attain it."""
+
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyconvex.losses import Array
+from pyconvex.program import Problem
+
+_CHUNK = 64  # cells projected between two looks at the best norm so far
+_BIAS_SCALE = 1e5  # bias coordinate over data radius where a free bias is projected
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Neurons on offer, best first.
+
+    Attributes
+    ----------
+    points : array, shape (k, p)
+        Directions with penalised norm 1.
+    signs : array, shape (k,)
+        Output signs, +1 or -1.
+    tight : array of int, shape (k, p)
+        Rows of X that a point lies on; -1 pads.
+    pattern : array of int, shape (k,)
+        Index of the pattern each belongs to; -1 where patterns are not fixed.
+    values : array, shape (k,)
+        z . (output of the unit neuron): a column improves the objective iff it exceeds beta.
+    """
+
+    points: Array
+    signs: Array
+    tight: NDArray[np.int64]
+    pattern: NDArray[np.int64]
+    values: Array
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, key: NDArray[np.int64]) -> "Columns":
+        return Columns(
+            self.points[key], self.signs[key], self.tight[key], self.pattern[key], self.values[key]
+        )
+
+
+@dataclass(frozen=True)
+class PatternPricing:
+    """N(z) over given patterns: exact, up to rounding from above.
+
+    Without cones N(z) = max_g ||X^T D_g z||; with cones the gradient is first projected onto the
+    closed cell, for both signs. Cells whose cone-free norm cannot win are not projected.
+    """
+
+    packed: NDArray[np.uint64]
+    cones: bool
+    kernels: ModuleType
+    n_threads: int
+    exact = True
+
+    def __call__(
+        self, problem: Problem, z: Array, neurons: Array, effort: int = 1
+    ) -> tuple[float, Columns]:
+        """Return N(z) and the columns with norm above beta, best first."""
+        C = self.kernels.gate_gradients(problem.X, self.packed, z, self.n_threads)
+        if not self.cones:
+            norms = np.linalg.norm(C, axis=1)
+            order = np.argsort(-norms, kind="stable")
+            order = order[norms[order] > problem.beta]
+            columns = Columns(
+                C[order] / norms[order, np.newaxis],
+                np.ones(len(order)),
+                np.full((len(order), C.shape[1]), -1),
+                order,
+                norms[order],
+            )
+            return float(norms.max()), columns
+        return self._project(problem, C)
+
+    def _project(self, problem: Problem, C: Array) -> tuple[float, Columns]:
+        X, unscale, slack = problem.X, 1.0, 1.0
+        if problem.free_bias:  # the bias axis, made very long, is nearly free: |b| <= R ||w||
+            radius = np.linalg.norm(X[:, :-1], axis=1).max() or 1.0
+            unscale = _BIAS_SCALE * radius
+            slack = np.sqrt(1.0 + _BIAS_SCALE**-2)
+            X = np.ascontiguousarray(X * np.append(np.ones(X.shape[1] - 1), unscale))
+            C = C * np.append(np.ones(C.shape[1] - 1), unscale)
+        gradients = np.concatenate([C, -C])
+        cell = np.tile(np.arange(len(C)), 2)
+        signs = np.repeat([1.0, -1.0], len(C))
+        ceilings = np.linalg.norm(gradients, axis=1)
+        order = np.argsort(-ceilings, kind="stable")
+        norm, chunks = 0.0, []
+        for start in range(0, len(order), _CHUNK):
+            chosen = order[start : start + _CHUNK]
+            if start and ceilings[chosen[0]] * slack <= norm:
+                break
+            points, tight = self.kernels.project_cells(
+                X, self.packed[cell[chosen]], gradients[chosen], self.n_threads
+            )
+            values = np.linalg.norm(points, axis=1) * slack
+            norm = max(norm, float(values.max()))
+            better = values > problem.beta
+            points = points[better] * np.append(np.ones(X.shape[1] - 1), unscale)
+            chunks.append((points, chosen[better], tight[better], values[better]))
+        points, chosen, tight, values = (np.concatenate(part) for part in zip(*chunks, strict=True))
+        points /= problem.norms(points)[:, np.newaxis]
+        order = np.argsort(-values, kind="stable")
+        columns = Columns(points, signs[chosen], tight, cell[chosen], values)
+        return norm, columns[order]
+
+
+@dataclass(frozen=True)
+class LocalPricing:
+    """N(z) by local search over the sphere: a lower estimate from many starts.
+
+    Each start walks through the cells along facets to a local maximum of z . (X u)_+
+    (``walk``); starts are Gaussian directions, data points, the gradient of the linear part and
+    the present neurons.
+    """
+
+    kernels: ModuleType
+    n_threads: int
+    rng: np.random.Generator
+    n_starts: int = 32
+    exact = False
+
+    def __call__(
+        self, problem: Problem, z: Array, neurons: Array, effort: int = 1
+    ) -> tuple[float, Columns]:
+        """Return the best value found and the distinct columns above beta, best first."""
+        starts = np.concatenate([self._starts(problem, z, effort * self.n_starts), neurons])
+        walks = []
+        for sign in (1.0, -1.0):
+            points, tight = self.kernels.walk(
+                problem.X, sign * z, starts, problem.free_bias, self.n_threads
+            )
+            norms = problem.norms(points)
+            alive = norms > 0.0
+            points, tight = points[alive] / norms[alive, np.newaxis], tight[alive]
+            if problem.free_bias:  # beyond the data z . (X u)_+ is flat but for rounding
+                radius = np.linalg.norm(problem.X[:, :-1], axis=1).max()
+                points[:, -1] = np.clip(points[:, -1], -radius, radius)
+            outputs = np.maximum(points @ problem.X.T, 0.0)
+            walks.append((points, np.full(len(points), sign), tight, outputs @ (sign * z)))
+        points, signs, tight, values = (np.concatenate(part) for part in zip(*walks, strict=True))
+        order = np.argsort(-values, kind="stable")
+        order = order[values[order] > problem.beta]
+        norm = float(values.max()) if len(values) else 0.0
+        columns = Columns(points, signs, tight, np.full(len(values), -1), values)[order]
+        return norm, columns[self._distinct(problem, columns)]
+
+    def _starts(self, problem: Problem, z: Array, n_starts: int) -> Array:
+        X = problem.X
+        rows = X[self.rng.integers(len(X), size=n_starts // 2)]
+        gaussian = self.rng.standard_normal((n_starts, X.shape[1]))
+        starts = np.concatenate([gaussian, rows, (z @ X)[np.newaxis]])
+        if problem.free_bias:  # put the kink of each start on a random sample
+            kinks = X[self.rng.integers(len(X), size=len(starts))]
+            starts[:, -1] = -np.einsum("ij,ij->i", kinks[:, :-1], starts[:, :-1])
+        return starts
+
+    @staticmethod
+    def _distinct(problem: Problem, columns: Columns) -> NDArray[np.int64]:
+        """Return the best column of each sign and pattern."""
+        keys = np.column_stack([columns.points @ problem.X.T > 0.0, columns.signs > 0.0])
+        first = np.unique(np.packbits(keys, axis=1), axis=0, return_index=True)[1]
+        return np.sort(first)

@@ -1,0 +1,93 @@
+"""The convex program: data, objective, and the duality gap of a multiplier."""
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from pyconvex.losses import Array, Squared
+
+
+class Status(str, Enum):
+    """How a solve ended."""
+
+    OPTIMAL = "optimal"
+    MAX_ITER = "max_iter"
+    TIME_LIMIT = "time_limit"
+    INTERRUPTED = "interrupted"
+    STALLED = "stalled"
+
+    __str__ = str.__str__
+
+
+@dataclass(frozen=True)
+class Problem:
+    """min over networks of sum_i s_i l(f(x_i), y_i) + beta sum_g ||u_g||  (Pilanci & Ergen 2020).
+
+    Parameters
+    ----------
+    X : array, shape (n_samples, p)
+        Rows x_i, with the ones column last where neurons have a bias.
+    y : array, shape (n_samples,)
+        Targets.
+    sample_weight : array, shape (n_samples,)
+        Positive, sum 1.
+    beta : float
+        Weight decay.
+    intercept : bool
+        Whether a free constant is added to the output; then the dual needs sum(z) = 0.
+    free_bias : bool
+        Whether the last coordinate of a neuron is left out of the norm. Needs ``intercept``.
+    loss : Squared
+        The loss.
+    """
+
+    X: Array
+    y: Array
+    sample_weight: Array
+    beta: float
+    intercept: bool = False
+    free_bias: bool = False
+    loss: Squared = field(default_factory=Squared)
+
+    def norms(self, U: Array) -> Array:
+        """Return the penalised norms of neurons (m, p)."""
+        norms: Array = np.linalg.norm(U[:, :-1] if self.free_bias else U, axis=1)
+        return norms
+
+    def objective(self, residual: Array, U: Array) -> float:
+        """Return loss plus penalty."""
+        loss = self.loss.value(residual, self.sample_weight)
+        return loss + self.beta * float(self.norms(U).sum())
+
+    def dual_objective(self, z: Array, norm: float) -> float:
+        """Return the best dual objective among multiples of z, given its dual norm N(z).
+
+        A multiple t z is feasible where |t| N(z) <= beta; with a norm that bounds N(z) from
+        above, the value is a rigorous lower bound of the objective.
+        """
+        limit = self.beta / norm if norm > 0.0 else math.inf
+        return self.loss.dual_objective(z, self.y, self.sample_weight, limit)[0]
+
+    def norm_bound(self, z: Array) -> float:
+        """Return a rigorous upper bound of N(z) from two eigenvalue problems.
+
+        For one sign, sum_i z_i (x_i u)_+ <= sqrt(sum_i z_i^+) sqrt(sum_i z_i^+ (x_i u)^2) by the
+        Cauchy-Schwarz inequality. A free bias obeys |b| <= R ||w||, R = max ||x_i||, where the
+        multiplier sums to zero, so that (w, b / R) has norm at most sqrt(2) ||w||.
+        """
+        X, factor = self.X, 1.0
+        if self.free_bias:
+            radius = float(np.linalg.norm(X[:, :-1], axis=1).max())
+            X, factor = np.column_stack([X[:, :-1], np.full(len(X), radius)]), math.sqrt(2.0)
+        bounds = []
+        for part in (np.maximum(z, 0.0), np.maximum(-z, 0.0)):
+            largest = np.linalg.eigvalsh((X.T * part) @ X)[-1]
+            bounds.append(math.sqrt(part.sum() * max(largest, 0.0)))
+        return factor * max(bounds) * (1.0 + 1e-12)
+
+
+def relative_gap(objective: float, dual_objective: float) -> float:
+    """Return (objective - dual objective) / objective; 0 where the objective is 0."""
+    return (objective - dual_objective) / objective if objective > 0.0 else 0.0

@@ -1,0 +1,87 @@
+"""Imports point down the flow only: fit -> solver -> pricing -> program -> patterns -> data."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import pyconvex
+
+PACKAGE = Path(pyconvex.__file__).parent
+
+# Level of each room: it may import rooms of lower levels only. Put a new room in this table.
+LEVEL = {
+    "_core": 0,
+    "backends": 1,
+    "data": 1,
+    "losses": 2,
+    "config": 2,
+    "witnesses": 2,
+    "patterns": 3,
+    "coordinates": 3,
+    "program": 4,
+    "network": 4,
+    "pricing": 5,
+    "monitor": 5,
+    "solver": 6,
+    "decode": 7,
+    "fit": 8,
+    "path": 9,
+    "estimators": 10,
+    "plotting": 10,
+    "datasets": 10,
+    "cli": 11,
+    "__main__": 12,
+}
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported_rooms(path):
+    """Rooms of pyconvex that a file imports, wherever in the file the import stands."""
+    package = ("pyconvex", *path.relative_to(PACKAGE).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+            targets = [f"{module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for target in targets:
+            parts = target.split(".")
+            if parts[0] == "pyconvex" and len(parts) > 1:
+                yield parts[1]
+
+
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    room = room_of(path)
+    assert room in LEVEL, f"put {room} in the table of this test"
+    for target in imported_rooms(path):
+        if target != room:
+            assert target in LEVEL, f"{path.name}: import from the module {target} is in"
+            assert LEVEL[target] < LEVEL[room], f"{room} imports {target}"
+
+
+def test_public_headers_need_only_the_standard_library():
+    include = Path(__file__).parent.parent / "cpp" / "include" / "pyconvex"
+    for header in include.glob("*.hpp"):
+        for line in header.read_text(encoding="utf-8").splitlines():
+            if line.startswith("#include"):
+                name = line.split()[1].strip('<>"')
+                own = name.startswith("pyconvex/")
+                assert own or "/" not in name, f"{header.name} includes {name}"
+                assert name != "omp.h", f"{header.name} includes {name}"
+
+
+def test_openmp_is_known_to_one_header():
+    sources = Path(__file__).parent.parent / "cpp"
+    known = {path.name for path in sources.rglob("*.?pp") if "#pragma omp" in path.read_text()}
+    assert known == {"parallel.hpp"}
