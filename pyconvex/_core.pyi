@@ -26,7 +26,11 @@ def walk(
     n_threads: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
 def project_cells(
-    X: NDArray[np.float64], packed: NDArray[np.uint64], C: NDArray[np.float64], n_threads: int
+    X: NDArray[np.float64],
+    packed: NDArray[np.uint64],
+    C: NDArray[np.float64],
+    free_bias: bool,
+    n_threads: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
 def gate_gradients(
     X: NDArray[np.float64], packed: NDArray[np.uint64], z: NDArray[np.float64], n_threads: int
@@ -51,8 +55,8 @@ def refine(
     mode: int,
     tol: float,
     max_sweeps: int,
-    max_newton: int,
     max_size: int,
+    max_work: float,
 ) -> tuple[
     NDArray[np.int64],
     NDArray[np.float64],

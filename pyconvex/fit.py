@@ -29,6 +29,7 @@ from pyconvex.solver import Neurons, Solver, make_problem, pattern_solver
 
 _N_GATES = 1000  # gates drawn for "gated_relu" unless told
 _START_SEED = 0  # of the local search in beta_max
+_ROUNDING = 1e-14  # a dual norm below this times its terms' sizes is 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,7 +295,9 @@ class _Task:
         nothing = Neurons.none(problem)
         constant = problem.sample_weight @ problem.y if problem.intercept else 0.0
         z = problem.loss.multiplier(problem.y - constant, problem.sample_weight)
-        return self.solver.pricing(problem, z, nothing.U, effort=4)[0]
+        norm = self.solver.pricing(problem, z, nothing.U, nothing.signs, effort=4)[0]
+        size = problem.sample_weight @ (np.abs(problem.y) * np.linalg.norm(problem.X, axis=1))
+        return norm if norm > _ROUNDING * size else 0.0
 
     def start(self, warm_start: Fit | Network | None) -> Neurons:
         """Return the neurons to start from."""

@@ -10,7 +10,6 @@ from pyconvex.losses import Array
 from pyconvex.program import Problem
 
 _CHUNK = 64  # cells projected between two looks at the best norm so far
-_BIAS_SCALE = 1e5  # bias coordinate over data radius where a free bias is projected
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class PatternPricing:
     exact = True
 
     def __call__(
-        self, problem: Problem, z: Array, neurons: Array, effort: int = 1
+        self, problem: Problem, z: Array, neurons: Array, signs: Array, effort: int = 1
     ) -> tuple[float, Columns]:
         """Return N(z) and the columns with norm above beta, best first."""
         C = self.kernels.gate_gradients(problem.X, self.packed, z, self.n_threads)
@@ -80,13 +79,6 @@ class PatternPricing:
         return self._project(problem, C)
 
     def _project(self, problem: Problem, C: Array) -> tuple[float, Columns]:
-        X, unscale, slack = problem.X, 1.0, 1.0
-        if problem.free_bias:  # the bias axis, made very long, is nearly free: |b| <= R ||w||
-            radius = np.linalg.norm(X[:, :-1], axis=1).max() or 1.0
-            unscale = _BIAS_SCALE * radius
-            slack = np.sqrt(1.0 + _BIAS_SCALE**-2)
-            X = np.ascontiguousarray(X * np.append(np.ones(X.shape[1] - 1), unscale))
-            C = C * np.append(np.ones(C.shape[1] - 1), unscale)
         gradients = np.concatenate([C, -C])
         cell = np.tile(np.arange(len(C)), 2)
         signs = np.repeat([1.0, -1.0], len(C))
@@ -95,16 +87,19 @@ class PatternPricing:
         norm, chunks = 0.0, []
         for start in range(0, len(order), _CHUNK):
             chosen = order[start : start + _CHUNK]
-            if start and ceilings[chosen[0]] * slack <= norm:
+            if start and ceilings[chosen[0]] <= norm:
                 break
             points, tight = self.kernels.project_cells(
-                X, self.packed[cell[chosen]], gradients[chosen], self.n_threads
+                problem.X,
+                self.packed[cell[chosen]],
+                gradients[chosen],
+                problem.free_bias,
+                self.n_threads,
             )
-            values = np.linalg.norm(points, axis=1) * slack
+            values = problem.norms(points)
             norm = max(norm, float(values.max()))
             better = values > problem.beta
-            points = points[better] * np.append(np.ones(X.shape[1] - 1), unscale)
-            chunks.append((points, chosen[better], tight[better], values[better]))
+            chunks.append((points[better], chosen[better], tight[better], values[better]))
         points, chosen, tight, values = (np.concatenate(part) for part in zip(*chunks, strict=True))
         points /= problem.norms(points)[:, np.newaxis]
         order = np.argsort(-values, kind="stable")
@@ -128,12 +123,13 @@ class LocalPricing:
     exact = False
 
     def __call__(
-        self, problem: Problem, z: Array, neurons: Array, effort: int = 1
+        self, problem: Problem, z: Array, neurons: Array, signs: Array, effort: int = 1
     ) -> tuple[float, Columns]:
         """Return the best value found and the distinct columns above beta, best first."""
-        starts = np.concatenate([self._starts(problem, z, effort * self.n_starts), neurons])
+        fresh = self._starts(problem, z, effort * self.n_starts)
         walks = []
         for sign in (1.0, -1.0):
+            starts = np.concatenate([fresh, neurons[signs == sign]])
             points, tight = self.kernels.walk(
                 problem.X, sign * z, starts, problem.free_bias, self.n_threads
             )

@@ -23,11 +23,13 @@ from pyconvex.patterns import PatternSet, check_patterns
 from pyconvex.pricing import Columns, LocalPricing, PatternPricing
 from pyconvex.program import Problem, Status, relative_gap
 
-_MAX_SIZE = 1500  # face coordinates up to which joint Newton steps pay
+_MAX_SIZE = 3000  # unknowns up to which joint Newton steps are tried
+_MAX_WORK = 3e9  # flops of one kernel call: under a second, so that Ctrl-C is heard
 _N_COLUMNS = 16  # columns added per round
-_MAX_SWEEPS = 40  # sweeps between two pricings
-_MAX_NEWTON = 100  # joint steps after a sweep, each of which may end at a kink
-_ROUNDING = 1e-15  # relative changes of the objective below this say nothing
+_MAX_SWEEPS = 10  # sweeps of one kernel call
+_MAX_CALLS = 10  # kernel calls between two pricings
+_CONFIRM = 8  # times the usual starts before a local certificate is given
+_NO_PROGRESS = 1e-15  # relative changes of the objective below this say nothing
 _PATIENCE = 3  # rounds without progress until a solve is called stalled
 
 
@@ -114,10 +116,10 @@ class Solver:
             neurons = self._recomputed(neurons)
             objective = problem.objective(neurons.residual, neurons.U)
             z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
-            norm, columns = self.pricing(problem, z, neurons.U)
+            norm, columns = self.pricing(problem, z, neurons.U, neurons.signs)
             dual = problem.dual_objective(z, norm)
             if relative_gap(objective, dual) <= self.tol and not self.pricing.exact:
-                norm, columns = self.pricing(problem, z, neurons.U, effort=4)
+                norm, columns = self.pricing(problem, z, neurons.U, neurons.signs, effort=_CONFIRM)
                 dual = problem.dual_objective(z, norm)
             if self.pricing.exact:  # every multiplier's bound is valid, so keep the best
                 dual = best_dual = max(best_dual, dual)
@@ -128,10 +130,10 @@ class Solver:
             if status is not None:
                 return neurons, norm, dual, status
             # The gap shrinks like the root of the distance to the optimum over these neurons.
-            target = objective * max(min(1e-4 * gap, gap * gap), _ROUNDING)
+            target = objective * max(min(1e-4 * gap, gap * gap), _NO_PROGRESS)
             neurons = self._refine(self._add(neurons, columns), target, monitor)
             progress = objective - problem.objective(neurons.residual, neurons.U)
-            idle = idle + 1 if progress <= _ROUNDING * objective else 0
+            idle = idle + 1 if progress <= _NO_PROGRESS * objective else 0
             if idle == _PATIENCE:
                 return neurons, norm, dual, Status.STALLED
 
@@ -186,7 +188,7 @@ class Solver:
     def _refine(self, neurons: Neurons, target: float, monitor: Monitor) -> Neurons:
         """Solve over the present neurons until a sweep gains less than ``target``."""
         problem = self.problem
-        for _ in range(_MAX_SWEEPS):
+        for _ in range(_MAX_CALLS):
             kept, U, tight, residual, shift, decrease = self.kernels.refine(
                 problem.X,
                 problem.sample_weight,
@@ -200,9 +202,9 @@ class Solver:
                 problem.free_bias,
                 self.mode,
                 target,
-                1,
-                _MAX_NEWTON,
+                _MAX_SWEEPS,
                 _MAX_SIZE,
+                _MAX_WORK,
             )
             neurons = Neurons(
                 U,
@@ -345,7 +347,7 @@ def solve_group_lasso(
     >>> import pyconvex
     >>> X = np.random.default_rng(0).standard_normal((8, 3))
     >>> y = np.random.default_rng(1).standard_normal(8)
-    >>> gates = pyconvex.sample_patterns(X, 5000, random_state=0)
+    >>> gates = pyconvex.sample_patterns(X, 100_000, random_state=0)  # all 58 cells
     >>> result = pyconvex.solve_group_lasso(X, y, gates, beta=0.15 / 8)
     >>> round(8 * result.objective, 6), result.status.value
     (0.348683, 'optimal')

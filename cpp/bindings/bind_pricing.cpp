@@ -25,7 +25,8 @@ py::tuple walk(const Doubles& X, const Doubles& z, const Doubles& starts, bool f
   return py::make_tuple(points, tight);
 }
 
-py::tuple project_cells(const Doubles& X, const Bits& packed, const Doubles& C, int n_threads) {
+py::tuple project_cells(const Doubles& X, const Bits& packed, const Doubles& C, bool free_bias,
+                        int n_threads) {
   const MatrixView x = as_matrix(X, "X");
   const MatrixView c = as_matrix(C, "C");
   require_shape(packed, {c.rows, words_per_pattern(x.rows)}, "packed");
@@ -36,7 +37,7 @@ py::tuple project_cells(const Doubles& X, const Bits& packed, const Doubles& C, 
   std::int64_t* tight_out = tight.mutable_data();
   {
     const py::gil_scoped_release unlocked;
-    pyconvex::project_cells(x, packed.data(), c, points_out, tight_out, n_threads);
+    pyconvex::project_cells(x, packed.data(), c, free_bias, points_out, tight_out, n_threads);
   }
   return py::make_tuple(points, tight);
 }
@@ -60,9 +61,9 @@ void bind_pricing(py::module_& m) {
   m.def("walk", &walk, py::arg("X").noconvert(), py::arg("z").noconvert(),
         py::arg("starts").noconvert(), py::arg("free_bias"), py::arg("n_threads"));
   m.def("project_cells", &project_cells, py::arg("X").noconvert(), py::arg("packed").noconvert(),
-        py::arg("C").noconvert(), py::arg("n_threads"));
-  m.def("gate_gradients", &gate_gradients, py::arg("X").noconvert(),
-        py::arg("packed").noconvert(), py::arg("z").noconvert(), py::arg("n_threads"));
+        py::arg("C").noconvert(), py::arg("free_bias"), py::arg("n_threads"));
+  m.def("gate_gradients", &gate_gradients, py::arg("X").noconvert(), py::arg("packed").noconvert(),
+        py::arg("z").noconvert(), py::arg("n_threads"));
 }
 
 }  // namespace pyconvex::bindings

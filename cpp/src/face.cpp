@@ -81,7 +81,7 @@ VectorXd shrink(const MatrixXd& M, const ConstVector& c, double beta, double sta
     const double slope = x.dot(factor.solve(M * x)) / (norm * norm * norm);
     const double step = std::max((1.0 - 1.0 / norm) / slope, -rho);
     rho += step;
-    if (std::abs(step) <= 1e-14 * rho) {
+    if (std::abs(step) <= 1e-9 * rho) {  // quadratic convergence: the next would be rounding
       break;
     }
   }

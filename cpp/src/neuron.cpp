@@ -67,7 +67,7 @@ struct Descent {
   void start();
   Step advance();
   bool bias_first(VectorXd& target) const;
-  Step move_along(const VectorXd& target, const VectorXd& direction);
+  Step move_along(const VectorXd& target, const VectorXd& direction, bool sliding);
   Stop line_search(const VectorXd& direction);
   void collect_kinks(double length);
   void switch_row(Index row, double sign);
@@ -114,7 +114,8 @@ Descent::Step Descent::advance() {
     return Step::done;
   }
   const VectorXd direction = target - u;
-  return direction.norm() > kRounding * u.norm() ? move_along(target, direction) : Step::settled;
+  return direction.norm() > kRounding * u.norm() ? move_along(target, direction, sliding)
+                                                 : Step::settled;
 }
 
 // Correct `target` where nothing bounds the bias: along it the objective is linear. Move the bias
@@ -130,16 +131,20 @@ bool Descent::bias_first(VectorXd& target) const {
   return sliding;
 }
 
-Descent::Step Descent::move_along(const VectorXd& target, const VectorXd& direction) {
+Descent::Step Descent::move_along(const VectorXd& target, const VectorXd& direction, bool sliding) {
   work.b.noalias() = X * direction;
   std::copy_n(on, n, work.before.data());
   const Stop stop = line_search(direction);
+  bool same_cell = !sliding;
   for (Index i = 0; i < n; ++i) {
     if (on[i] != work.before[i]) {
+      same_cell = false;
       switch_row(i, on[i] ? 1.0 : -1.0);
     }
   }
-  const bool arrived = stop.row < 0 && std::abs(stop.t - 1.0) < 1e-6;
+  // Inside the cell t = 1 is exact: for short directions rounding would say anything.
+  const bool arrived =
+      stop.row < 0 && (std::abs(stop.t - 1.0) < 1e-6 || (same_cell && stop.t > 0.0));
   if (arrived) {
     u = target;
   } else {

@@ -12,119 +12,16 @@ using Eigen::VectorXd;
 
 constexpr double kLongest = 2.0;  // no step goes further than twice the Newton step
 
-struct Direction {
-  RowMatrix U;  // m x p
-  double intercept = 0.0;
-  double decrement = 0.0;
-};
-
-// The Newton system in the coordinates of the faces. The Hessian is Z^T W Z plus the blocks
-// beta (I - w w^T) / ||u_j||, with Z = [s_j D_j X B_j, 1]; only its lower triangle is filled.
-struct NewtonSystem {
-  std::vector<MatrixXd> bases;  // B_j
-  std::vector<Index> offsets;   // where each face's coordinates begin
-  MatrixXd Z;                   // rows scaled by the root of their weights
-  VectorXd gradient;
-  MatrixXd hessian;
-
-  explicit NewtonSystem(const Refinement& state);
-  VectorXd solve();
-
- private:
-  void find_bases(const Refinement& state);
-  void add_neuron(const Refinement& state, Index j, const VectorXd& root);
-};
-
-NewtonSystem::NewtonSystem(const Refinement& state) {
-  find_bases(state);
-  const Index K = offsets.back() + (state.intercept ? 1 : 0);
-  const VectorXd root = state.sample_weight.cwiseSqrt();
-  Z.resize(state.X.rows(), K);
-  gradient.setZero(K);
-  hessian.setZero(K, K);
-  for (Index j = 0; j < state.neurons.size(); ++j) {
-    add_neuron(state, j, root);
-  }
-  if (state.intercept) {
-    Z.col(K - 1) = root;
-  }
-  gradient.noalias() -= Z.transpose() * root.cwiseProduct(state.residual);
-  hessian.selfadjointView<Eigen::Lower>().rankUpdate(Z.transpose());
-  hessian.diagonal().array() += 1e-13 * hessian.trace() / static_cast<double>(K);
-}
-
-void NewtonSystem::find_bases(const Refinement& state) {
-  const Index p = state.X.cols();
-  Face face;
-  offsets.push_back(0);
-  for (Index j = 0; j < state.neurons.size(); ++j) {
-    const std::int64_t* tight = state.neurons.tight.row(j).data();
-    face_basis(state.X, tight, count_tight(tight, p), state.free_bias, face);
-    offsets.push_back(offsets.back() + face.basis.cols());
-    bases.push_back(face.basis);
-  }
-}
-
-void NewtonSystem::add_neuron(const Refinement& state, Index j, const VectorXd& root) {
-  const MatrixXd& B = bases[static_cast<std::size_t>(j)];
-  const Index p = B.rows(), f = B.cols(), low = offsets[static_cast<std::size_t>(j)];
-  const auto on = state.neurons.on.row(j).transpose();
-  const VectorXd scale = state.neurons.signs[j] * root.array() * on.cast<double>();
-  Z.middleCols(low, f).noalias() = state.X * B;
-  Z.middleCols(low, f).array().colwise() *= scale.array();
-
-  const VectorXd u = state.neurons.U.row(j);
-  const double size = std::sqrt(penalised_dot(u, u, state.free_bias));
-  VectorXd w = u / size;
-  VectorXd unit = VectorXd::Ones(f);
-  if (state.free_bias) {
-    w[p - 1] = 0.0;
-    if (f == p) {
-      unit[f - 1] = 0.0;  // the unpenalised axis
-    }
-  }
-  const VectorXd wB = B.transpose() * w;
-  gradient.segment(low, f) = state.beta * wB;
-  auto block = hessian.block(low, low, f, f);
-  block = (-state.beta / size) * wB * wB.transpose();
-  block.diagonal() += (state.beta / size) * unit;
-}
-
-// Collinear neurons make the Hessian nearly singular: then Cholesky needs pivots.
-VectorXd NewtonSystem::solve() {
-  const Eigen::LLT<MatrixXd> factor(hessian);
-  if (factor.info() == Eigen::Success) {
-    return factor.solve(-gradient);
-  }
-  return hessian.ldlt().solve(-gradient);
-}
-
-// Newton direction of all neurons and of the intercept.
-Direction newton_direction(const Refinement& state) {
-  NewtonSystem system(state);
-  const VectorXd step = system.solve();
-  Direction direction;
-  direction.U.resize(state.neurons.size(), state.X.cols());
-  for (Index j = 0; j < state.neurons.size(); ++j) {
-    const MatrixXd& B = system.bases[static_cast<std::size_t>(j)];
-    const Index low = system.offsets[static_cast<std::size_t>(j)];
-    direction.U.row(j) = B * step.segment(low, B.cols());
-  }
-  direction.intercept = state.intercept ? step[step.size() - 1] : 0.0;
-  direction.decrement = -system.gradient.dot(step);
-  return direction;
-}
-
 // A search along all directions together: t = 0 .. kLongest.
 struct JointLine {
   Refinement& state;
   const RowMatrix& directions;
-  RowMatrix a, b;            // preactivations of U and of the directions (m x n)
-  VectorXd fit;              // derivative of the prediction
-  VectorXd rest;             // residual at t = 0 of the linear piece that t is in
-  VectorXd uu, up, pp;       // penalised inner products
+  RowMatrix a, b;       // preactivations of U and of the directions (m x n)
+  VectorXd fit;         // derivative of the prediction
+  VectorXd rest;        // residual at t = 0 of the linear piece that t is in
+  VectorXd uu, up, pp;  // penalised inner products
   double slope = 0.0, curve = 0.0;
-  Kinks kinks;               // a heap; the second part is j * n + i
+  Kinks kinks;  // a heap; the second part is j * n + i
 
   struct Stop {
     double t;
@@ -150,7 +47,8 @@ JointLine::JointLine(Refinement& state_, const Direction& direction)
     for (Index k = 0; k < p && neurons.tight(j, k) >= 0; ++k) {
       b(j, neurons.tight(j, k)) = 0.0;
     }
-    fit.array() += neurons.signs[j] * (b.row(j).array() * neurons.on.row(j).cast<double>()).transpose();
+    fit.array() +=
+        neurons.signs[j] * (b.row(j).array() * neurons.on.row(j).cast<double>()).transpose();
   }
   const Index counted = state.free_bias ? p - 1 : p;
   const auto W = neurons.U.leftCols(counted);
@@ -251,11 +149,33 @@ void tighten(Neurons& neurons, Index j, Index row) {
   }
 }
 
+// Coordinates of all faces together.
+Index face_size(const Neurons& neurons) {
+  return neurons.U.size() - (neurons.tight.array() >= 0).count();
+}
+
+// Whether the system with one unknown per sample is the smaller one.
+bool by_samples(const Refinement& state, Index size) {
+  return state.mode == Mode::gated && size > state.X.rows();
+}
+
 }  // namespace
+
+NewtonCost newton_cost(const Refinement& state) {
+  const auto n = static_cast<double>(state.X.rows()), p = static_cast<double>(state.X.cols());
+  const auto m = static_cast<double>(state.neurons.size());
+  const Index size = face_size(state.neurons);
+  if (by_samples(state, size)) {
+    return {n * n * (2.0 * (m + p) + 0.7 * n), state.X.rows() + state.neurons.size()};
+  }
+  const auto K = static_cast<double>(size);
+  return {n * K * K + K * K * K / 3.0, size};
+}
 
 NewtonStep newton(Refinement& state) {
   const Index m = state.neurons.size();
-  const Direction direction = newton_direction(state);
+  const Direction direction =
+      by_samples(state, face_size(state.neurons)) ? sample_direction(state) : face_direction(state);
   JointLine line(state, direction);
   for (Index j = 0; j < m; ++j) {
     state.add_output(j, 1.0);

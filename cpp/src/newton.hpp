@@ -25,11 +25,32 @@ struct Refinement {
   double centre();
 };
 
+/// Where a Newton step goes: the weights' part (m x p), the intercept's, -gradient . step.
+struct Direction {
+  RowMatrix U;
+  double intercept = 0.0;
+  double decrement = 0.0;
+};
+
+/// Newton direction from a system in the K coordinates of the faces.
+Direction face_direction(const Refinement& state);
+
+/// The same direction for gated neurons from a system with one unknown per sample.
+Direction sample_direction(const Refinement& state);
+
 /// What a Newton step promised (-gradient . step) and the change of the intercept.
 struct NewtonStep {
   double decrement;
   double shift;
 };
+/// One joint Newton step; changes the residual, weights, bits and tight rows.
 NewtonStep newton(Refinement& state);
+
+/// Flops of a joint Newton step and the side of its system.
+struct NewtonCost {
+  double work;
+  Index size;
+};
+NewtonCost newton_cost(const Refinement& state);
 
 }  // namespace pyconvex

@@ -14,93 +14,155 @@ namespace {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-// Buffers of one thread of `project_cells`.
+// Projection of c onto {u : A u >= 0}: min over mu >= 0 of ||c + A^T mu||, by the active set method
+// of Lawson and Hanson (1974). With a free bias the norm is over the other coordinates and the
+// bias coordinate of c + A^T mu is zero. The penalised norm of the point bounds the support of
+// the cone in direction c from above. One object serves one thread, cell after cell.
 struct Projection {
-  Projection(Index n, Index p) : A(n, p), margins(n), mu(p), point(p) {}
-  RowMatrix A;
-  VectorXd margins, mu, point;
+  const Rows& X;
+  const VectorXd& norms;
+  bool free_bias;
+
+  Index p = X.cols();
+  RowMatrix A = RowMatrix(X.rows(), p);
+  VectorXd c = VectorXd(p), margins = VectorXd(X.rows()), mu = VectorXd(p), point = VectorXd(p);
+  VectorXd trial = {}, trial_point = VectorXd(p);  // of the passive rows without the signs of mu
+  std::int64_t* passive = nullptr;
+  Index count = 0;
+
+  void operator()(const std::uint64_t* pattern, const double* gradient, std::int64_t* tight);
+  bool start_free();
+  Index most_violated() const;
+  bool minimise_passive();
+  bool solve_passive();
+  void leave(Index j);
 };
 
-// The row of A u >= 0 that `point` violates most, relative to its norm; -1 where none does.
-Index most_violated(const Projection& work, const VectorXd& norms, double tolerance) {
+void Projection::operator()(const std::uint64_t* pattern, const double* gradient,
+                            std::int64_t* tight) {
+  for (Index i = 0; i < X.rows(); ++i) {
+    const double sign = ((pattern[i / 64] >> (i % 64)) & 1U) != 0 ? 1.0 : -1.0;
+    A.row(i) = sign * X.row(i);
+  }
+  c = point = Eigen::Map<const VectorXd>(gradient, p);
+  passive = tight;
+  std::fill_n(passive, p, -1);
+  count = 0;
+  if (free_bias && !start_free()) {
+    return;
+  }
+  for (Index k = 0; k < 30 * p; ++k) {
+    margins.noalias() = A * point;
+    const Index row = most_violated();
+    if (row < 0 || count == p) {
+      break;
+    }
+    passive[count] = row;
+    mu[count++] = 0.0;
+    if (!minimise_passive()) {
+      break;
+    }
+  }
+  if (count == p) {
+    point.setZero();
+  }
+}
+
+// The first passive row where the bias is free: one whose multiplier can cancel the bias of c.
+bool Projection::start_free() {
+  const auto bias = A.col(p - 1);
+  for (Index i = 0; i < A.rows(); ++i) {
+    if (bias[i] * c[p - 1] < 0.0 || (c[p - 1] == 0.0 && bias[i] != 0.0)) {
+      passive[0] = i;
+      mu[0] = std::abs(c[p - 1] / bias[i]);
+      count = 1;
+      solve_passive();
+      point = trial_point;
+      return true;
+    }
+  }
+  point[p - 1] = 0.0;  // all rows on one side: a linear neuron, or a dead one
+  point[p - 1] = std::max(0.0, -(A * point).minCoeff()) * bias[0];
+  return false;
+}
+
+// The row of A u >= 0 that the point violates most, relative to its norm; -1 where none does.
+Index Projection::most_violated() const {
   Index row = -1;
-  double worst = -tolerance;
+  double worst = -1e-13 * c.norm();
   for (Index i = 0; i < norms.size(); ++i) {
-    if (norms[i] > 0.0 && work.margins[i] < worst * norms[i]) {
+    if (norms[i] > 0.0 && margins[i] < worst * norms[i]) {
       row = i;
-      worst = work.margins[i] / norms[i];
+      worst = margins[i] / norms[i];
     }
   }
   return row;
 }
 
-// The passive rows as columns.
-MatrixXd passive_columns(const RowMatrix& A, const std::int64_t* passive, Index count) {
-  MatrixXd columns(A.cols(), count);
-  for (Index j = 0; j < count; ++j) {
-    columns.col(j) = A.row(passive[j]);
-  }
-  return columns;
-}
-
 // Move the multipliers to the minimiser over the passive rows; on the way there rows whose
-// multiplier would turn negative leave. False where the newest row depends on the others.
-bool minimise_passive(Projection& work, const VectorXd& norms, const VectorXd& c,
-                      std::int64_t* passive, Index& count) {
+// multiplier would turn negative leave. False where the newest row depends on the others: its
+// violation was rounding.
+bool Projection::minimise_passive() {
   while (count > 0) {
-    const Eigen::HouseholderQR<MatrixXd> qr(passive_columns(work.A, passive, count));
-    if (std::abs(qr.matrixQR()(count - 1, count - 1)) <= 1e-12 * norms[passive[count - 1]]) {
+    if (!solve_passive()) {
       passive[--count] = -1;
       return false;
     }
-    const VectorXd trial = -qr.solve(c);
     double step = 1.0;
-    Index leave = -1;
+    Index leaving = -1;
     for (Index j = 0; j < count; ++j) {
-      if (trial[j] <= 0.0 && work.mu[j] < step * (work.mu[j] - trial[j])) {
-        step = work.mu[j] / (work.mu[j] - trial[j]);
-        leave = j;
+      if (trial[j] <= 0.0 && mu[j] < step * (mu[j] - trial[j])) {
+        step = mu[j] / (mu[j] - trial[j]);
+        leaving = j;
       }
     }
-    work.mu.head(count) += step * (trial - work.mu.head(count));
-    if (leave < 0) {
+    mu.head(count) += step * (trial - mu.head(count));
+    if (leaving < 0) {
+      point = trial_point;
       break;
     }
-    std::copy(passive + leave + 1, passive + count, passive + leave);
-    std::copy(work.mu.data() + leave + 1, work.mu.data() + count, work.mu.data() + leave);
-    passive[--count] = -1;
+    leave(leaving);
   }
-  work.mu = work.mu.cwiseMax(0.0);
   return true;
 }
 
-// Projection of c onto {u : A u >= 0}: min over mu >= 0 of ||c + A^T mu||, into work.point.
-// Active set method of Lawson and Hanson (1974). Whatever mu >= 0 it ends with, the length of
-// the returned point bounds the support of the cone in direction c from above.
-void project(Projection& work, const VectorXd& norms, const VectorXd& c, std::int64_t* passive) {
-  const Index p = c.size();
-  std::fill_n(passive, p, -1);
-  Index count = 0;
-  work.point = c;
-  for (Index k = 0; k < 30 * p; ++k) {
-    work.margins.noalias() = work.A * work.point;
-    const Index row = most_violated(work, norms, 1e-13 * c.norm());
-    if (row < 0 || count == p) {
-      break;
-    }
-    passive[count] = row;
-    work.mu[count++] = 0.0;
-    if (!minimise_passive(work, norms, c, passive, count)) {
-      break;
-    }
-    work.point = c;
-    for (Index j = 0; j < count; ++j) {
-      work.point += work.mu[j] * work.A.row(passive[j]).transpose();
-    }
+void Projection::leave(Index j) {
+  std::copy(passive + j + 1, passive + count, passive + j);
+  std::copy(mu.data() + j + 1, mu.data() + count, mu.data() + j);
+  passive[--count] = -1;
+}
+
+// Multipliers of least ||c + A^T mu|| over the passive rows alone, and the point they give. With a
+// free bias the first row's multiplier is eliminated by the equation of the bias coordinate, and
+// the bias is where that row's kink lies. False where the last row depends on the others.
+bool Projection::solve_passive() {
+  const Index d = free_bias ? p - 1 : p, first = free_bias ? 1 : 0, size = count - first;
+  const VectorXd pivot = A.row(passive[0]);
+  VectorXd base = c.head(d), biases(size);
+  MatrixXd directions(d, size);
+  for (Index j = 0; j < size; ++j) {
+    directions.col(j) = A.row(passive[first + j]).head(d);
+    biases[j] = A(passive[first + j], p - 1);
   }
-  if (count == p) {
-    work.point.setZero();
+  if (free_bias) {
+    base -= (c[d] / pivot[d]) * pivot.head(d);
+    directions -= pivot.head(d) * (biases / pivot[d]).transpose();
   }
+  trial.setZero(count);
+  if (size > 0) {
+    const Eigen::HouseholderQR<MatrixXd> qr(directions);
+    const double corner = qr.matrixQR()(size - 1, size - 1);
+    if (std::abs(corner) <= 1e-12 * norms[passive[count - 1]]) {
+      return false;
+    }
+    trial.tail(size) = -qr.solve(base);
+  }
+  trial_point.head(d) = base + directions * trial.tail(size);
+  if (free_bias) {
+    trial[0] = -(c[d] + biases.dot(trial.tail(size))) / pivot[d];
+    trial_point[d] = -pivot.head(d).dot(trial_point.head(d)) / pivot[d];
+  }
+  return true;
 }
 
 PYCONVEX_CLONES void gate_gradient(MatrixView X, const std::uint64_t* pattern, const double* z,
@@ -139,30 +201,23 @@ void walk(MatrixView X, const double* z, MatrixView starts, bool free_bias, doub
   });
 }
 
-void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, double* points,
-                   std::int64_t* tight, int n_threads) {
+void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, bool free_bias,
+                   double* points, std::int64_t* tight, int n_threads) {
   const Rows rows = as_rows(X);
   const Index p = X.cols, n_words = words_per_pattern(X.rows);
   const VectorXd norms = row_norms(rows);
-  auto states = one_per_thread(C.rows, n_threads, Projection(X.rows, p));
-  parallel_for(C.rows, states, [&](Index g, Projection& work) {
-    const std::uint64_t* pattern = packed + g * n_words;
-    for (Index i = 0; i < X.rows; ++i) {
-      const double sign = ((pattern[i / 64] >> (i % 64)) & 1U) != 0 ? 1.0 : -1.0;
-      work.A.row(i) = sign * rows.row(i);
-    }
-    const VectorXd c = Eigen::Map<const VectorXd>(C.row(g), p);
-    project(work, norms, c, tight + g * p);
-    std::copy_n(work.point.data(), p, points + g * p);
+  auto states = one_per_thread(C.rows, n_threads, Projection{rows, norms, free_bias});
+  parallel_for(C.rows, states, [&](Index g, Projection& project) {
+    project(packed + g * n_words, C.row(g), tight + g * p);
+    std::copy_n(project.point.data(), p, points + g * p);
   });
 }
 
 void gate_gradients(MatrixView X, const std::uint64_t* packed, Index n_patterns, const double* z,
                     double* gradients, int n_threads) {
   const Index n_words = words_per_pattern(X.rows);
-  parallel_for(n_patterns, n_threads, [&](Index g) {
-    gate_gradient(X, packed + g * n_words, z, gradients + g * X.cols);
-  });
+  parallel_for(n_patterns, n_threads,
+               [&](Index g) { gate_gradient(X, packed + g * n_words, z, gradients + g * X.cols); });
 }
 
 }  // namespace pyconvex

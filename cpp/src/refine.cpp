@@ -68,6 +68,19 @@ double objective(const VectorXd& residual, const ConstVector& sample_weight, con
 
 namespace {
 
+// A gated joint step that gains less of what it promised: a neuron shrinks to nothing and stops
+// the others short, which a sweep settles. (With walls such a step makes a row tight: progress.)
+constexpr double kStuck = 1e-4;
+
+// Joint steps that neurons free to move may spend on finding their tight rows.
+constexpr int kWalls = 100;
+
+struct Budget {
+  double tol;
+  Index max_size;
+  double work_left;  // flops
+};
+
 double objective(const Refinement& state) {
   return pyconvex::objective(state.residual, state.sample_weight, state.neurons.U, state.beta,
                              state.free_bias);
@@ -87,8 +100,8 @@ double sweep(Refinement& state) {
     masked_gram(state.X, on, tight, state.sample_weight, state.work.masked, H);
     slopes = neurons.signs[j] * state.sample_weight.cwiseProduct(state.residual);
     u = neurons.U.row(j);
-    descend(state.X, state.norms, H, state.sample_weight, slopes, 0.0, state.beta,
-            state.free_bias, state.mode, u, on, tight, 50 * p, state.work);
+    descend(state.X, state.norms, H, state.sample_weight, slopes, 0.0, state.beta, state.free_bias,
+            state.mode, u, on, tight, 50 * p, state.work);
     if (penalised_dot(u, u, state.free_bias) == 0.0) {
       u.setZero();  // a constant neuron is the intercept's business
       std::fill_n(tight, p, -1);
@@ -105,16 +118,15 @@ RowMatrix clean_preactivations(const Refinement& state) {
   RowMatrix a = state.neurons.U * state.X.transpose();
   for (Index j = 0; j < a.rows(); ++j) {
     const double flat = kMoving * state.neurons.U.row(j).norm();
-    a.row(j) = (a.row(j).array().abs() <= flat * state.norms.transpose().array())
-                   .select(0.0, a.row(j));
+    a.row(j) =
+        (a.row(j).array().abs() <= flat * state.norms.transpose().array()).select(0.0, a.row(j));
   }
   return a;
 }
 
 bool mergeable(const Neurons& neurons, const RowMatrix& a, Index i, Index j) {
   return neurons.signs[i] == neurons.signs[j] && !neurons.U.row(i).isZero(0.0) &&
-         !neurons.U.row(j).isZero(0.0) &&
-         (a.row(i).array() * a.row(j).array() >= 0.0).all();
+         !neurons.U.row(j).isZero(0.0) && (a.row(i).array() * a.row(j).array() >= 0.0).all();
 }
 
 // Add up neurons of one sign that share a closed cell: same output, no larger norm.
@@ -139,22 +151,36 @@ void merge(Refinement& state) {
   }
 }
 
-// Newton steps until one promises less than `tol`; returns the change of the intercept.
-double newton_steps(Refinement& state, double tol, Index max_newton, Index max_size) {
+// Newton steps while they gain more per flop than `sweep_rate`; changes `rate`, what they gained,
+// and `value`, the objective. Returns the flops spent and the change of the intercept.
+struct Spent {
+  double work = 0.0;
   double shift = 0.0;
-  for (Index k = 0; k < max_newton; ++k) {
+};
+Spent newton_steps(Refinement& state, const Budget& budget, double sweep_work, double sweep_rate,
+                   double& rate, double& value) {
+  Spent spent;
+  const double after_sweep = value;
+  for (int steps = 1; rate >= sweep_rate; ++steps) {
     state.neurons.drop_zeros();
-    const Index size = state.neurons.U.size() - (state.neurons.tight.array() >= 0).count();
-    if (state.neurons.size() == 0 || size > max_size) {
+    const NewtonCost cost = newton_cost(state);
+    if (state.neurons.size() == 0 || cost.size > budget.max_size || spent.work > budget.work_left) {
       break;
     }
     const NewtonStep step = newton(state);
-    shift += step.shift;
-    if (step.decrement <= tol) {
+    spent.shift += step.shift;
+    spent.work += cost.work;
+    const double start = value;
+    value = objective(state);
+    const bool stuck = state.mode == Mode::gated && start - value <= kStuck * step.decrement;
+    if (step.decrement <= budget.tol || stuck) {
       break;
     }
+    if (spent.work > 5.0 * sweep_work && (state.mode != Mode::crossing || steps >= kWalls)) {
+      rate = (after_sweep - value) / spent.work;
+    }
   }
-  return shift;
+  return spent;
 }
 
 Neurons as_neurons(const Rows& X, MatrixView U, const double* signs, const std::uint64_t* packed,
@@ -180,8 +206,8 @@ Neurons as_neurons(const Rows& X, MatrixView U, const double* signs, const std::
 
 Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
                const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
-               double beta, bool intercept, bool free_bias, Mode mode, double tol,
-               Index max_sweeps, Index max_newton, Index max_size) {
+               double beta, bool intercept, bool free_bias, Mode mode, double tol, Index max_sweeps,
+               Index max_size, double max_work) {
   const Rows rows = as_rows(X);
   Refinement state{rows,
                    row_norms(rows),
@@ -193,18 +219,29 @@ Refined refine(MatrixView X, const double* sample_weight, const double* residual
                    as_neurons(rows, U, signs, packed, tight, mode),
                    Eigen::Map<const VectorXd>(residual, X.rows),
                    Workspace(X.rows, X.cols)};
-  double shift = state.centre();
-  double before = objective(state);
-  double decrease = std::numeric_limits<double>::infinity();
-  for (Index k = 0; k < max_sweeps && decrease > tol; ++k) {
+  const double n = static_cast<double>(X.rows), p = static_cast<double>(X.cols);
+  double shift = state.centre(), value = objective(state);
+  double decrease = std::numeric_limits<double>::infinity(), newton_rate = decrease;
+  Budget budget{tol, max_size, max_work};
+  bool skipped = true;
+  for (Index k = 0; k < max_sweeps && (skipped || decrease > tol) && budget.work_left >= 0.0; ++k) {
+    const double before = value;
+    const double sweep_work = static_cast<double>(state.neurons.size()) * n * p * (p + 30.0) + 1.0;
     shift += sweep(state);
     if (mode == Mode::crossing) {
       merge(state);
     }
-    shift += newton_steps(state, tol, max_newton, max_size);
-    const double value = objective(state);
+    value = objective(state);
+    budget.work_left -= sweep_work;
+    const double sweep_rate = (before - value) / sweep_work;
+    skipped = newton_rate < sweep_rate;
+    const Spent spent = newton_steps(state, budget, sweep_work, sweep_rate, newton_rate, value);
+    shift += spent.shift;
+    budget.work_left -= spent.work;
     decrease = before - value;
-    before = value;
+    if (skipped) {  // Newton gets another chance as sweeps slow down
+      newton_rate = decrease <= tol ? std::numeric_limits<double>::infinity() : 2.0 * newton_rate;
+    }
   }
   Neurons& neurons = state.neurons;
   neurons.drop_zeros();

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -47,11 +48,15 @@ def gate_gradients(X: Floats, packed: Bits, z: Floats, n_threads: int) -> Floats
     return np.concatenate(parts)
 
 
-def project_cells(X: Floats, packed: Bits, C: Floats, n_threads: int) -> tuple[Floats, Integers]:
+def project_cells(
+    X: Floats, packed: Bits, C: Floats, free_bias: bool, n_threads: int
+) -> tuple[Floats, Integers]:
     """Project each row of C onto its closed cell: points and tight rows (n_patterns, p)."""
     X, packed, C = _read_only(X, packed, C)
     parts = _in_chunks(
-        lambda part: jit_pricing.project_cells(X, packed[part], C[part]), len(packed), n_threads
+        lambda part: jit_pricing.project_cells(X, packed[part], C[part], free_bias),
+        len(packed),
+        n_threads,
     )
     points, tight = zip(*parts, strict=True)
     return np.concatenate(points), np.concatenate(tight)
@@ -83,8 +88,8 @@ def refine(
     mode: int,
     tol: float,
     max_sweeps: int,
-    max_newton: int,
     max_size: int,
+    max_work: float,
 ) -> tuple[Integers, Floats, Integers, Floats, float, float]:
     """Block updates and Newton steps over few neurons; see ``jit_solver.refine``."""
     X, sample_weight, residual, U, signs, packed, tight = _read_only(
@@ -92,13 +97,13 @@ def refine(
     )
     result: tuple[Integers, Floats, Integers, Floats, float, float] = jit_solver.refine(
         X, sample_weight, residual, U, signs, packed, tight, float(beta), bool(intercept),
-        bool(free_bias), mode, float(tol), max_sweeps, max_newton, max_size,
+        bool(free_bias), mode, float(tol), max_sweeps, max_size, float(max_work),
     )  # fmt: skip
     return result
 
 
 def _read_only(*arrays: Any) -> list[Any]:
-    """Views that cannot be written: numba compiles a kernel anew for every mix of flags."""
+    """Return views that cannot be written: numba compiles anew for every mix of flags."""
     views = [array.view() for array in arrays]
     for view in views:
         view.flags.writeable = False
@@ -106,10 +111,10 @@ def _read_only(*arrays: Any) -> list[Any]:
 
 
 def _in_chunks(kernel: Callable[[slice], Any], count: int, n_threads: int) -> list[Any]:
-    """Results of a kernel on consecutive parts of 0 .. count, a thread for each."""
+    """Return a kernel's results on consecutive parts of 0 .. count, a thread for each."""
     threads = max(1, min(count, n_threads or _max_threads()))
     ends = np.linspace(0, count, threads + 1).astype(int)
-    parts = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [slice(a, b) for a, b in pairwise(ends)]
     if threads == 1:
         return [kernel(parts[0])]
     with ThreadPoolExecutor(threads) as pool:

@@ -32,7 +32,7 @@ def unpack_bits(packed, n_samples):
 
 @njit(cache=True, nogil=True)
 def count_tight(tight):
-    """Number of tight rows in a list padded with -1."""
+    """Count the tight rows in a list padded with -1."""
     count = 0
     while count < tight.shape[0] and tight[count] >= 0:
         count += 1
@@ -76,7 +76,7 @@ def face_basis(X, tight, n_tight, free_bias):
 
 @njit(cache=True, nogil=True)
 def shrink(M, c, beta, start):
-    """argmin over v of v^T M v / 2 - c^T v + beta ||v||.
+    """Argmin over v of v^T M v / 2 - c^T v + beta ||v||.
 
     The norm rho of the solution solves ||(rho M + beta I)^-1 c|| = 1. One over that norm is a
     concave increasing function of rho, so Newton's method converges from the left unguarded.
@@ -97,7 +97,7 @@ def shrink(M, c, beta, start):
         if rho + step < 0.0:
             step = -rho
         rho += step
-        if abs(step) <= 1e-14 * rho:
+        if abs(step) <= 1e-9 * rho:  # quadratic convergence: the next would be rounding
             break
     return x * rho
 
@@ -147,7 +147,7 @@ def first_zero(slope, curve, beta, uu, up, pp, low, high):
 
 @njit(cache=True, nogil=True)
 def norm_slope(beta, uu, up, pp, t):
-    """beta d/dt ||u + t p|| from the three inner products."""
+    """Slope beta d/dt ||u + t p|| from the three inner products."""
     if beta == 0.0:
         return 0.0
     norm = np.sqrt(max(uu + 2.0 * t * up + t * t * pp, 0.0))
@@ -302,10 +302,13 @@ def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on,
             before[:] = on
             t, row = line_search(a, b, on, is_tight, MOVING * norms * length, curvature, slopes,
                                  ridge, beta, uu, up, pp, mode)
+            same_cell = not sliding
             for i in range(n):
                 if on[i] != before[i]:
+                    same_cell = False
                     switch(X[i], slopes[i], curvature[i], 1.0 if on[i] else -1.0, q, H)
-            arrived = row < 0 and abs(t - 1.0) < 1e-6
+            # Inside the cell t = 1 is exact: for short directions rounding would say anything.
+            arrived = row < 0 and (abs(t - 1.0) < 1e-6 or (same_cell and t > 0.0))
             u[:] = target if arrived else u + t * direction
             a = np.dot(X, u)
             if row >= 0 and n_tight == p - 1:

@@ -26,18 +26,70 @@ def walk(X, z, starts, free_bias):
 
 
 @njit(cache=True, nogil=True)
-def project(A, norms, c):
+def solve_passive(A, norms, c, passive, count, free_bias):
+    """Multipliers of least ||c + A^T mu|| over the passive rows alone, and the point they give.
+
+    With a free bias the bias coordinate of c + A^T mu must vanish: the first passive row's
+    multiplier is eliminated by that equation, and the bias is where that row's kink lies.
+    Also tells whether the last row depends on the others.
+    """
+    p = A.shape[1]
+    d = p - 1 if free_bias else p
+    first = 1 if free_bias else 0
+    rows = A[passive[first:count]]
+    directions, base = rows[:, :d].copy(), c[:d].copy()
+    pivot = A[passive[0]]
+    if free_bias:
+        for j in range(count - 1):
+            directions[j] -= (rows[j, d] / pivot[d]) * pivot[:d]
+        base -= (c[d] / pivot[d]) * pivot[:d]
+    mu = np.zeros(count)
+    if count > first:
+        Q, R = np.linalg.qr(directions.T)
+        last = count - first - 1
+        if abs(R[last, last]) <= 1e-12 * norms[passive[count - 1]]:
+            return mu, c, True
+        mu[first:] = np.linalg.solve(R, -np.dot(np.ascontiguousarray(Q.T), base))
+    point = np.zeros(p)
+    point[:d] = base + np.dot(directions.T, mu[first:])
+    if free_bias:
+        mu[0] = -(c[d] + np.dot(rows[:, d].copy(), mu[1:])) / pivot[d]
+        point[d] = -np.dot(pivot[:d], point[:d]) / pivot[d]
+    return mu, point, False
+
+
+@njit(cache=True, nogil=True)
+def start_free(A, c):
+    """First passive row where the bias is free: one whose multiplier can cancel c's bias."""
+    d = A.shape[1] - 1
+    for i in range(A.shape[0]):
+        if A[i, d] * c[d] < 0.0 or (c[d] == 0.0 and A[i, d] != 0.0):
+            return i
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def project(A, norms, c, free_bias):
     """Projection of c onto {u : A u >= 0}: min over mu >= 0 of ||c + A^T mu||.
 
-    Active set method of Lawson and Hanson (1974). Whatever mu >= 0 it ends with, the length of
-    the returned point bounds the support of the cone in direction c from above.
+    Active set method of Lawson and Hanson (1974). With a free bias the norm is over the other
+    coordinates and the bias coordinate of c + A^T mu is zero. The penalised norm of the
+    returned point bounds the support of the cone in direction c from above.
     """
     n, p = A.shape
     passive = np.full(p, -1, np.int64)
     mu = np.zeros(p)
     count = 0
-    dependent = False
     point = c.copy()
+    if free_bias:
+        row = start_free(A, c)
+        if row < 0:  # all rows on one side: a linear neuron, or a dead one
+            point[p - 1] = 0.0
+            slack = np.min(np.dot(A, point))
+            point[p - 1] = max(0.0, -slack) * A[0, p - 1]
+            return point, passive
+        passive[0], mu[0], count = row, abs(c[p - 1] / A[row, p - 1]), 1
+        _, point, _ = solve_passive(A, norms, c, passive, count, True)
     tiny = 1e-13 * np.sqrt(np.dot(c, c))
     for _ in range(30 * p):
         margins = np.dot(A, point)
@@ -50,15 +102,13 @@ def project(A, norms, c):
         passive[count] = row
         mu[count] = 0.0
         count += 1
+        dependent = False
         while count > 0:
-            rows = A[passive[:count]]
-            Q, R = np.linalg.qr(rows.T)
-            if abs(R[count - 1, count - 1]) <= 1e-12 * norms[passive[count - 1]]:
-                dependent = True  # on the others: its violation was rounding
+            trial, new_point, dependent = solve_passive(A, norms, c, passive, count, free_bias)
+            if dependent:  # the last row on the others: its violation was rounding
                 count -= 1
                 passive[count] = -1
                 break
-            trial = np.linalg.solve(R, -np.dot(Q.T, c))
             step, leave = 1.0, -1
             for j in range(count):
                 if trial[j] <= 0.0 and mu[j] < step * (mu[j] - trial[j]):
@@ -66,6 +116,7 @@ def project(A, norms, c):
             for j in range(count):
                 mu[j] += step * (trial[j] - mu[j])
             if leave < 0:
+                point = new_point
                 break
             for j in range(leave, count - 1):
                 passive[j], mu[j] = passive[j + 1], mu[j + 1]
@@ -73,16 +124,13 @@ def project(A, norms, c):
             passive[count] = -1
         if dependent:
             break
-        for j in range(count):
-            mu[j] = max(mu[j], 0.0)
-        point = c + np.dot(A[passive[:count]].T, mu[:count])
     if count == p:
         point[:] = 0.0
     return point, passive
 
 
 @njit(cache=True, nogil=True)
-def project_cells(X, packed, C):
+def project_cells(X, packed, C, free_bias):
     """Project each row of C (P, p) onto its closed cell; points (P, p) and tight rows (P, p)."""
     n, p = X.shape
     norms = row_norms(X)
@@ -93,7 +141,7 @@ def project_cells(X, packed, C):
     for g in range(C.shape[0]):
         for i in range(n):
             A[i] = X[i] if bits[g, i] else -X[i]
-        points[g], tight[g] = project(A, norms, C[g])
+        points[g], tight[g] = project(A, norms, C[g].copy(), free_bias)
     return points, tight
 
 

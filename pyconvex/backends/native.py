@@ -1,8 +1,19 @@
 """Kernels in C++ (the compiled core)."""
 
-from pyconvex._core import CROSSING, FIXED, GATED, gate_gradients, pack_dense, pack_gates
+from pyconvex._core import (
+    CROSSING,
+    FIXED,
+    GATED,
+    gate_gradients,
+    pack_dense,
+    pack_gates,
+    project_cells,
+    refine,
+    unique,
+    unpack,
+    walk,
+)
 from pyconvex._core import config as info
-from pyconvex._core import project_cells, refine, unique, unpack, walk
 
 __all__ = [
     "CROSSING",

@@ -16,9 +16,10 @@ void walk(MatrixView X, const double* z, MatrixView starts, bool free_bias, doub
           std::int64_t* tight, int n_threads = 0);
 
 /// Project each row of C (n_patterns x p) onto its closed cell {u : x_i . u >= 0 where the bit is
-/// on, <= 0 elsewhere}. Fills points (n_patterns x p) and tight (n_patterns x p).
-void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, double* points,
-                   std::int64_t* tight, int n_threads = 0);
+/// on, <= 0 elsewhere}, with `free_bias` in the semi-norm of the other coordinates. Fills points
+/// (n_patterns x p) and tight (n_patterns x p).
+void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, bool free_bias,
+                   double* points, std::int64_t* tight, int n_threads = 0);
 
 /// X^T D_g z for every pattern into gradients (n_patterns x p).
 void gate_gradients(MatrixView X, const std::uint64_t* packed, Index n_patterns, const double* z,

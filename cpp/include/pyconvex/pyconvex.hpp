@@ -5,3 +5,7 @@
 #include "pyconvex/matrix.hpp"
 #include "pyconvex/patterns.hpp"
 #include "pyconvex/pricing.hpp"
+#include "pyconvex/program.hpp"
+#include "pyconvex/solver.hpp"
+#include "pyconvex/network.hpp"
+#include "pyconvex/fit.hpp"

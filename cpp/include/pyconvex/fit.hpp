@@ -1,0 +1,45 @@
+// Fit a two-layer network to optimality.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "pyconvex/network.hpp"
+#include "pyconvex/patterns.hpp"
+#include "pyconvex/program.hpp"
+
+namespace pyconvex {
+
+enum class Model { relu, gated_relu };
+
+/// free: hidden biases and an output bias without weight decay (gated networks: hidden biases
+/// decayed). decayed: hidden biases with weight decay, no output bias. none: neither.
+enum class Bias { free, decayed, none };
+
+struct FitSettings : Limits {
+  double beta = 0.0;                    // weight decay; 0: 0.01 beta_max
+  Model model = Model::relu;
+  Bias bias = Bias::free;
+  const PatternSet* patterns = nullptr;  // exactly that program; none: "auto" or n_patterns
+  Index n_patterns = 0;                 // Gaussian draws; 0: column generation (gated: 1000 draws)
+  std::vector<double> sample_weight;    // relative; empty: equal
+  std::uint64_t random_state = 0;       // of starting points and draws
+};
+
+/// A trained network, balanced, with its certificate; the figures come from its own predictions.
+struct Fit : Report {
+  Network network;
+};
+
+/// Train a two-layer network with weight decay by convex optimisation: minimise
+///     sum_i s_i (f(x_i) - y_i)^2 / 2 + beta/2 sum_j (||w_j||^2 + alpha_j^2)
+/// over networks of any width (Pilanci & Ergen 2020). Without patterns columns are generated:
+/// solve over few neurons, search the sphere for better ones, add them, repeat. Wrong input throws
+/// std::invalid_argument that names the argument.
+Fit fit(MatrixView X, const std::vector<double>& y, const FitSettings& settings = {});
+
+/// The smallest beta without neurons: exact with patterns and for gated models, else from local
+/// search and perhaps too small. Reads model, bias, patterns, sample_weight and n_threads.
+double beta_max(MatrixView X, const std::vector<double>& y, const FitSettings& settings = {});
+
+}  // namespace pyconvex

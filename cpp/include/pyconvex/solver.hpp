@@ -1,0 +1,33 @@
+// The convex program of two-layer networks over given activation patterns.
+#pragma once
+
+#include <vector>
+
+#include "pyconvex/patterns.hpp"
+#include "pyconvex/program.hpp"
+
+namespace pyconvex {
+
+struct GroupLassoSettings : Limits {
+  double beta = 0.0;                  // > 0, on the scale of the mean loss
+  bool cones = false;                 // neurons stay in their cells: a true ReLU network
+  bool intercept = false;             // add a free constant to the prediction
+  std::vector<double> sample_weight;  // relative; empty: equal
+};
+
+/// Solution with its certificate, which is "restricted": optimal among these patterns.
+struct GroupLassoResult : Report {
+  Matrix coef;                 // n_active x p
+  std::vector<Index> active;   // indices of the patterns; with cones one per sign
+  std::vector<double> signs;   // +1 or -1, all +1 without cones
+  double intercept = 0.0;
+};
+
+/// min sum_i s_i (f_i - y_i)^2 / 2 + beta sum_g ||u_g||, f = sum_g D_g X u_g; with cones
+/// f = sum +-D_g X u_g, (2 D_g - I) X u_g >= 0 (Pilanci & Ergen 2020; Mishkin et al. 2022).
+/// Wrong input throws std::invalid_argument that names the argument.
+GroupLassoResult solve_group_lasso(MatrixView X, const std::vector<double>& y,
+                                   const PatternSet& patterns,
+                                   const GroupLassoSettings& settings);
+
+}  // namespace pyconvex

@@ -1,0 +1,203 @@
+#include "column_generation.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "pyconvex/patterns.hpp"
+
+namespace pyconvex {
+namespace {
+
+using Eigen::VectorXd;
+
+// The same numbers as in pyconvex/solver.py; a test compares them.
+constexpr Index kColumns = 16;       // columns added per round
+constexpr Index kMaxSweeps = 10;     // sweeps of one refinement
+constexpr Index kMaxCalls = 10;      // refinements between two pricings
+constexpr Index kMaxSize = 3000;     // unknowns up to which joint Newton steps are tried
+constexpr double kMaxWork = 3e9;     // flops of one refinement
+constexpr int kConfirm = 8;          // times the usual starts before a local certificate is given
+constexpr double kNoProgress = 1e-15;  // relative changes of the objective below this say nothing
+constexpr int kPatience = 3;         // rounds without progress until a solve is called stalled
+
+}  // namespace
+
+State State::none(const Problem& problem) {
+  const Index p = problem.X.cols();
+  return {RowMatrix(0, p), VectorXd(0), TightRows(0, p), {}, 0.0, problem.y};
+}
+
+Solver::Solver(const Problem& problem, Pricing& pricing, Mode mode,
+               const std::vector<std::uint64_t>& packed, const Limits& limits)
+    : problem_(problem),
+      pricing_(pricing),
+      mode_(mode),
+      packed_(packed),
+      limits_(limits),
+      start_(std::chrono::steady_clock::now()) {}
+
+Solution Solver::solve() {
+  Solution solution{State::none(problem_), {}};
+  State& state = solution.state;
+  Report& report = solution.report;
+  Columns columns;
+  double best_dual = 0.0;
+  int idle = 0;
+  while (true) {
+    recompute(state);
+    const double objective = problem_.objective(state.residual, state.U);
+    const VectorXd z = problem_.multiplier(state.residual);
+    double norm = pricing_.price(problem_, z, state.U, state.signs, 1, columns);
+    double dual = problem_.dual_objective(z, norm);
+    if (relative_gap(objective, dual) <= limits_.tol && !pricing_.exact()) {
+      norm = pricing_.price(problem_, z, state.U, state.signs, kConfirm, columns);
+      dual = problem_.dual_objective(z, norm);
+    }
+    if (pricing_.exact()) {  // every multiplier's bound is valid, so keep the best
+      dual = best_dual = std::max(best_dual, dual);
+    }
+    const double gap = relative_gap(objective, dual);
+    const bool go_on = record(report, objective, dual, state.size());
+    if (gap <= limits_.tol) {
+      report.status = Status::optimal;
+    }
+    if (gap <= limits_.tol || !go_on) {
+      break;
+    }
+    // The gap shrinks like the root of the distance to the optimum over these neurons.
+    add(state, columns);
+    refine(state, objective * std::max(std::min(1e-4 * gap, gap * gap), kNoProgress));
+    const double progress = objective - problem_.objective(state.residual, state.U);
+    idle = progress <= kNoProgress * objective ? idle + 1 : 0;
+    if (idle == kPatience) {
+      report.status = Status::stalled;
+      recompute(state);
+      break;
+    }
+  }
+  report.objective = problem_.objective(state.residual, state.U);
+  report.dual_objective = report.history.back().dual_objective;
+  report.n_iter = static_cast<Index>(report.history.size());
+  report.seconds = seconds();
+  return solution;
+}
+
+double Solver::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+// Take down a round; false where the solve must end now, with the reason in report.status.
+bool Solver::record(Report& report, double objective, double dual, Index n_neurons) const {
+  report.history.push_back({objective, dual, n_neurons, seconds()});
+  if (limits_.callback && limits_.callback(report.history.back())) {
+    report.status = Status::interrupted;
+    return false;
+  }
+  if (seconds() >= limits_.time_limit) {
+    report.status = Status::time_limit;
+    return false;
+  }
+  report.status = Status::max_iter;
+  return static_cast<Index>(report.history.size()) <= limits_.max_iter;
+}
+
+VectorXd Solver::output(const VectorXd& u, Index pattern) const {
+  VectorXd a = problem_.X * u;
+  if (mode_ == Mode::crossing) {
+    return a.cwiseMax(0.0);
+  }
+  const std::uint64_t* bits = packed_.data() + pattern * words_per_pattern(a.size());
+  for (Index i = 0; i < a.size(); ++i) {
+    if (((bits[i / 64] >> (i % 64)) & 1U) == 0) {
+      a[i] = 0.0;
+    }
+  }
+  return a;
+}
+
+// Take the residual afresh from the weights, with the best intercept.
+void Solver::recompute(State& state) const {
+  state.residual = problem_.y;
+  for (Index j = 0; j < state.size(); ++j) {
+    const Index pattern = state.pattern[static_cast<std::size_t>(j)];
+    state.residual -= state.signs[j] * output(state.U.row(j), pattern);
+  }
+  state.intercept = problem_.intercept ? problem_.sample_weight.dot(state.residual) : 0.0;
+  state.residual.array() -= state.intercept;
+}
+
+// Add the best columns one by one, each with its best size on the present residual.
+void Solver::add(State& state, const Columns& columns) const {
+  const VectorXd& weights = problem_.sample_weight;
+  const State before = state;
+  Index tried = 0;
+  for (Index k = 0; k < columns.size() && tried < kColumns; ++k) {
+    if (in_use(before, columns, k)) {
+      continue;
+    }
+    ++tried;
+    const Index pattern = columns.pattern[static_cast<std::size_t>(k)];
+    const VectorXd effect = columns.signs[k] * output(columns.points.row(k), pattern);
+    const double gain = weights.cwiseProduct(state.residual).dot(effect) - problem_.beta;
+    const double curvature = weights.dot(effect.cwiseAbs2());
+    if (gain > 0.0 && curvature > 0.0) {
+      append(state, columns, k, gain / curvature);
+      state.residual -= (gain / curvature) * effect;
+      if (problem_.intercept) {
+        state.residual.array() -= weights.dot(state.residual);
+      }
+    }
+  }
+}
+
+bool Solver::in_use(const State& state, const Columns& columns, Index k) const {
+  for (Index j = 0; j < state.size() && mode_ != Mode::crossing; ++j) {
+    if (state.pattern[static_cast<std::size_t>(j)] == columns.pattern[static_cast<std::size_t>(k)] &&
+        state.signs[j] == columns.signs[k]) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void Solver::append(State& state, const Columns& columns, Index k, double size) const {
+  const Index m = state.size();
+  state.U.conservativeResize(m + 1, Eigen::NoChange);
+  state.U.row(m) = size * columns.points.row(k);
+  state.signs.conservativeResize(m + 1);
+  state.signs[m] = columns.signs[k];
+  state.tight.conservativeResize(m + 1, Eigen::NoChange);
+  state.tight.row(m) = columns.tight.row(k);
+  state.pattern.push_back(columns.pattern[static_cast<std::size_t>(k)]);
+}
+
+// Solve over the present neurons until a sweep gains less than `target`.
+void Solver::refine(State& state, double target) const {
+  const Index n_words = words_per_pattern(problem_.X.rows());
+  for (Index call = 0; call < kMaxCalls; ++call) {
+    std::vector<std::uint64_t> bits;
+    for (const Index g : state.pattern) {
+      if (mode_ != Mode::crossing) {
+        bits.insert(bits.end(), packed_.data() + g * n_words, packed_.data() + (g + 1) * n_words);
+      }
+    }
+    const Refined found = pyconvex::refine(
+        problem_.rows(), problem_.sample_weight.data(), state.residual.data(),
+        {state.U.data(), state.U.rows(), state.U.cols()}, state.signs.data(), bits.data(),
+        state.tight.data(), problem_.beta, problem_.intercept, problem_.free_bias, mode_, target,
+        kMaxSweeps, kMaxSize, kMaxWork);
+    State next{found.U, VectorXd(found.U.rows()), found.tight, {}, state.intercept + found.shift,
+               found.residual};
+    for (Index j = 0; j < next.size(); ++j) {
+      const auto from = static_cast<std::size_t>(found.kept[static_cast<std::size_t>(j)]);
+      next.signs[j] = state.signs[static_cast<Index>(from)];
+      next.pattern.push_back(state.pattern[from]);
+    }
+    state = std::move(next);
+    if (found.decrease <= target || seconds() >= limits_.time_limit) {
+      return;
+    }
+  }
+}
+
+}  // namespace pyconvex

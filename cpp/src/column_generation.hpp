@@ -1,0 +1,56 @@
+// Column generation: solve over few neurons, price all others, add the best, repeat. Private.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "columns.hpp"
+
+namespace pyconvex {
+
+/// The state of a solve: the neurons in use and the residual they leave.
+struct State {
+  RowMatrix U;
+  Eigen::VectorXd signs;
+  TightRows tight;
+  std::vector<Index> pattern;  // -1 where patterns are not fixed
+  double intercept = 0.0;
+  Eigen::VectorXd residual;
+
+  static State none(const Problem& problem);
+  Index size() const { return U.rows(); }
+};
+
+/// What a solve found: the state, the dual objective, and the report without beta and certificate.
+struct Solution {
+  State state;
+  Report report;
+};
+
+/// The main loop. `packed` holds the patterns (none in Mode::crossing).
+class Solver {
+ public:
+  Solver(const Problem& problem, Pricing& pricing, Mode mode,
+         const std::vector<std::uint64_t>& packed, const Limits& limits);
+  Solution solve();
+
+ private:
+  void recompute(State& state) const;
+  Eigen::VectorXd output(const Eigen::VectorXd& u, Index pattern) const;
+  void add(State& state, const Columns& columns) const;
+  void append(State& state, const Columns& columns, Index k, double size) const;
+  bool in_use(const State& state, const Columns& columns, Index k) const;
+  void refine(State& state, double target) const;
+  bool record(Report& report, double objective, double dual, Index n_neurons) const;
+  double seconds() const;
+
+  const Problem& problem_;
+  Pricing& pricing_;
+  Mode mode_;
+  const std::vector<std::uint64_t>& packed_;
+  const Limits& limits_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace pyconvex

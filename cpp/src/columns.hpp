@@ -1,0 +1,44 @@
+// Columns: neurons on offer, priced over patterns or over the sphere. Private: it uses Eigen.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "problem.hpp"
+#include "refine.hpp"
+
+namespace pyconvex {
+
+/// Neurons on offer, best first; row j of each field belongs to column j.
+struct Columns {
+  RowMatrix points;           // penalised norm 1
+  Eigen::VectorXd signs;
+  TightRows tight;
+  std::vector<Index> pattern; // -1 where patterns are not fixed
+  Eigen::VectorXd values;     // a column improves the objective iff its value exceeds beta
+
+  Index size() const { return points.rows(); }
+};
+
+/// Finds the dual norm N(z) and the columns above beta.
+class Pricing {
+ public:
+  virtual ~Pricing() = default;
+  /// Whether the norm is exact, so that bounds made of it are valid.
+  virtual bool exact() const = 0;
+  /// `effort` multiplies the starts of a local search.
+  virtual double price(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& U,
+                       const Eigen::VectorXd& signs, int effort, Columns& columns) = 0;
+};
+
+/// N(z) over given patterns (n_patterns x words), exact: max ||X^T D_g z||, with cones of the
+/// projections onto the closed cells, for both signs.
+std::unique_ptr<Pricing> pattern_pricing(std::vector<std::uint64_t> packed, bool cones,
+                                         int n_threads);
+
+/// N(z) by local search over the sphere: a lower estimate from many starts.
+std::unique_ptr<Pricing> local_pricing(std::uint64_t random_state, int n_threads);
+
+}  // namespace pyconvex

@@ -1,0 +1,248 @@
+#include "pyconvex/fit.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <stdexcept>
+
+#include "column_generation.hpp"
+#include "coordinates.hpp"
+#include "kept_patterns.hpp"
+
+namespace pyconvex {
+namespace {
+
+using Eigen::VectorXd;
+
+constexpr Index kGates = 1000;   // gates drawn for gated networks unless told
+constexpr double kSame = 1e-10;  // unit vectors closer than this are one neuron
+
+// A checked request: the solver's problem, how to price it, and the way back to the user.
+struct Task {
+  Task(MatrixView X_, const std::vector<double>& y, const FitSettings& settings_);
+
+  double beta_max() const;
+  Solution solve() const;
+  Fit result(const Solution& solution) const;
+
+  Rows X;
+  const FitSettings& settings;
+  bool gated;
+  Coordinates coordinates;
+  Problem problem;
+  std::vector<Index> kept;
+  PatternSet patterns;
+  std::vector<std::uint64_t> packed;
+  std::unique_ptr<Pricing> pricing;
+
+ private:
+  void choose_patterns();
+  Network decode(const State& state) const;
+};
+
+PatternSet draw_patterns(const RowMatrix& rows, Index n_patterns, const FitSettings& settings) {
+  std::mt19937_64 random(settings.random_state);
+  std::normal_distribution<double> gaussian;
+  Matrix gates(rows.cols(), n_patterns);
+  std::generate_n(gates.data(), rows.cols() * n_patterns, [&] { return gaussian(random); });
+  return PatternSet::from_gates({rows.data(), rows.rows(), rows.cols()}, gates,
+                                settings.n_threads);
+}
+
+Task::Task(MatrixView X_, const std::vector<double>& y, const FitSettings& settings_)
+    : X(as_rows(X_)),
+      settings(settings_),
+      gated(settings.model == Model::gated_relu),
+      coordinates(X, settings.bias, settings.bias == Bias::free && !gated) {
+  const bool free = settings.bias == Bias::free;
+  problem = make_problem(coordinates.rows(X), y, settings.sample_weight,
+                         settings.beta == 0.0 ? 1.0 : settings.beta, free, free && !gated, kept);
+  choose_patterns();
+  packed = kept_patterns(patterns, kept);
+  if (patterns.size() == 0) {
+    packed.clear();
+    pricing = local_pricing(settings.random_state, settings.n_threads);
+  } else {
+    pricing = pattern_pricing(packed, !gated, settings.n_threads);
+  }
+  if (settings.beta == 0.0) {
+    const double largest = beta_max();
+    problem.beta = largest > 0.0 ? 0.01 * largest : 1.0;
+  }
+}
+
+void Task::choose_patterns() {
+  const Index n_gate_features = X.cols() + (coordinates.ones ? 1 : 0);
+  if (settings.patterns != nullptr) {
+    patterns = *settings.patterns;
+    if (patterns.n_samples() != X.rows() || patterns.size() == 0) {
+      throw std::invalid_argument(
+          "patterns must hold at least one pattern of as many samples as X");
+    }
+    if (gated && patterns.gates().rows() != n_gate_features) {
+      throw std::invalid_argument(
+          "patterns must carry gates, with one coordinate more than X where there is a bias: use "
+          "PatternSet::from_gates");
+    }
+  } else if (gated || settings.n_patterns > 0) {
+    RowMatrix rows(X.rows(), n_gate_features);
+    rows.leftCols(X.cols()) = X;
+    if (coordinates.ones) {
+      rows.col(X.cols()).setOnes();
+    }
+    patterns = draw_patterns(rows, settings.n_patterns > 0 ? settings.n_patterns : kGates,
+                             settings);
+  }
+}
+
+// N(z) at the best constant prediction.
+double Task::beta_max() const {
+  Problem unpenalised = problem;
+  unpenalised.beta = 0.0;
+  VectorXd residual = problem.y;
+  if (problem.intercept) {
+    residual.array() -= problem.sample_weight.dot(problem.y);
+  }
+  const State nothing = State::none(problem);
+  Columns columns;
+  return pricing->price(unpenalised, problem.multiplier(residual), nothing.U, nothing.signs, 4,
+                        columns);
+}
+
+Solution Task::solve() const {
+  Mode mode = gated ? Mode::gated : Mode::fixed;
+  if (patterns.size() == 0) {
+    mode = Mode::crossing;
+  }
+  return Solver(problem, *pricing, mode, packed, settings).solve();
+}
+
+// Neurons of one sign and direction meet on a face that their cells share: add them up.
+void merge(const Problem& problem, RowMatrix& U, VectorXd& signs) {
+  const RowMatrix directions = problem.norms(U).cwiseInverse().asDiagonal() * U;
+  Index count = 0;
+  std::vector<Index> first;
+  for (Index j = 0; j < U.rows(); ++j) {
+    Index same = 0;
+    while (same < count) {
+      const Index i = first[static_cast<std::size_t>(same)];
+      const double apart = (directions.row(j) - directions.row(i)).cwiseAbs().maxCoeff();
+      if (signs[same] == signs[j] && apart <= kSame * directions.row(j).cwiseAbs().maxCoeff()) {
+        break;
+      }
+      ++same;
+    }
+    if (same < count) {
+      U.row(same) += U.row(j).eval();
+    } else {
+      first.push_back(j);
+      U.row(count) = U.row(j).eval();
+      signs[count++] = signs[j];
+    }
+  }
+  U.conservativeResize(count, Eigen::NoChange);
+  signs.conservativeResize(count);
+}
+
+std::vector<double> to_vector(const VectorXd& values) {
+  return {values.data(), values.data() + values.size()};
+}
+
+Matrix to_matrix(const RowMatrix& values) {
+  return {values.rows(), values.cols(),
+          std::vector<double>(values.data(), values.data() + values.size())};
+}
+
+// The balanced network: w = u / sqrt(norm), alpha = sign sqrt(norm).
+Network Task::decode(const State& state) const {
+  RowMatrix U = state.U;
+  VectorXd signs = state.signs;
+  if (!gated) {
+    merge(problem, U, signs);
+  }
+  const VectorXd roots = problem.norms(U).cwiseSqrt();
+  RowMatrix weights;
+  VectorXd biases;
+  coordinates.to_user(roots.cwiseInverse().asDiagonal() * U, weights, biases);
+  Network network{to_matrix(weights), to_vector(biases), to_vector(signs.cwiseProduct(roots)),
+                  state.intercept, gated, {}, {}};
+  if (gated) {
+    network.gates = Matrix(U.rows(), X.cols());
+    network.gate_bias.assign(static_cast<std::size_t>(U.rows()), 0.0);
+    for (Index j = 0; j < U.rows(); ++j) {
+      const Index g = state.pattern[static_cast<std::size_t>(j)];
+      for (Index k = 0; k < X.cols(); ++k) {
+        network.gates(j, k) = patterns.gates()(k, g);
+      }
+      if (coordinates.ones) {
+        network.gate_bias[static_cast<std::size_t>(j)] = patterns.gates()(X.cols(), g);
+      }
+    }
+  }
+  return network;
+}
+
+double sum_of_squares(const std::vector<double>& values) {
+  return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
+}
+
+// Certify the decoded network: all figures come from its own predictions.
+Fit Task::result(const Solution& solution) const {
+  Fit fit;
+  static_cast<Report&>(fit) = solution.report;
+  fit.network = decode(solution.state);
+  const std::vector<double> prediction = fit.network.predict({X.data(), X.rows(), X.cols()});
+  VectorXd residual = problem.y;
+  for (Index i = 0; i < residual.size(); ++i) {
+    residual[i] -= prediction[static_cast<std::size_t>(kept[static_cast<std::size_t>(i)])];
+  }
+  double squares = sum_of_squares(fit.network.output_weights);
+  squares += as_rows(fit.network.hidden_weights).squaredNorm();
+  if (coordinates.ones && !problem.free_bias) {
+    squares += sum_of_squares(fit.network.hidden_bias);
+  }
+  fit.beta = problem.beta;
+  fit.objective = problem.loss(residual) + 0.5 * problem.beta * squares;
+  fit.lower_bound = fit.dual_objective;
+  fit.certificate = patterns.size() == 0 ? "local" : "restricted";
+  if (!gated) {
+    const VectorXd z = problem.multiplier(solution.state.residual);
+    fit.lower_bound = std::max(problem.dual_objective(z, problem.norm_bound(z)), 0.0);
+    if (relative_gap(fit.objective, fit.lower_bound) <= settings.tol) {
+      fit.certificate = "global";
+      fit.dual_objective = fit.lower_bound;
+    }
+  }
+  fit.gap = std::max(relative_gap(fit.objective, fit.dual_objective), 0.0);
+  return fit;
+}
+
+void check_settings(MatrixView X, const FitSettings& settings) {
+  check_finite(X, "X");
+  check_limits(settings);
+  if (settings.beta < 0.0 || !std::isfinite(settings.beta)) {
+    throw std::invalid_argument("beta must be a finite number > 0, or 0 for 0.01 beta_max");
+  }
+  if (settings.n_patterns < 0) {
+    throw std::invalid_argument("n_patterns must be >= 0");
+  }
+}
+
+}  // namespace
+
+Fit fit(MatrixView X, const std::vector<double>& y, const FitSettings& settings) {
+  check_settings(X, settings);
+  const Task task(X, y, settings);
+  return task.result(task.solve());
+}
+
+double beta_max(MatrixView X, const std::vector<double>& y, const FitSettings& settings) {
+  check_settings(X, settings);
+  FitSettings any = settings;
+  any.beta = 1.0;
+  return Task(X, y, any).beta_max();
+}
+
+}  // namespace pyconvex

@@ -1,0 +1,186 @@
+#include <cmath>
+#include <vector>
+
+#include "newton.hpp"
+
+namespace pyconvex {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+// Keep a Gram matrix regular: collinear neurons make it singular, a dead column empty. Relative to
+// each entry, since the curvatures beta / ||u_j|| have no common scale.
+void damp(MatrixXd& matrix) {
+  for (double& entry : matrix.diagonal()) {
+    entry = entry > 0.0 ? entry * (1.0 + 1e-13) : 1.0;
+  }
+}
+
+// Solution of a system whose matrix is positive definite but for rounding; its lower triangle is
+// read. Where Cholesky fails pivots help.
+VectorXd solve(const MatrixXd& matrix, const VectorXd& right) {
+  const Eigen::LLT<MatrixXd> factor(matrix);
+  if (factor.info() == Eigen::Success) {
+    return factor.solve(right);
+  }
+  return matrix.ldlt().solve(right);
+}
+
+// The system in the coordinates of the faces. The Hessian is Z^T W Z plus the blocks
+// beta (I - w w^T) / ||u_j||, with Z = [s_j D_j X B_j, 1]; only its lower triangle is filled.
+struct FaceSystem {
+  std::vector<MatrixXd> bases;  // B_j
+  std::vector<Index> offsets;   // where each face's coordinates begin
+  MatrixXd Z;                   // rows scaled by the root of their weights
+  VectorXd gradient;
+  MatrixXd hessian;
+
+  explicit FaceSystem(const Refinement& state);
+
+ private:
+  void find_bases(const Refinement& state);
+  void add_neuron(const Refinement& state, Index j, const VectorXd& root);
+};
+
+FaceSystem::FaceSystem(const Refinement& state) {
+  find_bases(state);
+  const Index K = offsets.back() + (state.intercept ? 1 : 0);
+  const VectorXd root = state.sample_weight.cwiseSqrt();
+  Z.resize(state.X.rows(), K);
+  gradient.setZero(K);
+  hessian.setZero(K, K);
+  for (Index j = 0; j < state.neurons.size(); ++j) {
+    add_neuron(state, j, root);
+  }
+  if (state.intercept) {
+    Z.col(K - 1) = root;
+  }
+  gradient.noalias() -= Z.transpose() * root.cwiseProduct(state.residual);
+  hessian.selfadjointView<Eigen::Lower>().rankUpdate(Z.transpose());
+  damp(hessian);
+}
+
+void FaceSystem::find_bases(const Refinement& state) {
+  const Index p = state.X.cols();
+  Face face;
+  offsets.push_back(0);
+  for (Index j = 0; j < state.neurons.size(); ++j) {
+    const std::int64_t* tight = state.neurons.tight.row(j).data();
+    face_basis(state.X, tight, count_tight(tight, p), state.free_bias, face);
+    offsets.push_back(offsets.back() + face.basis.cols());
+    bases.push_back(face.basis);
+  }
+}
+
+void FaceSystem::add_neuron(const Refinement& state, Index j, const VectorXd& root) {
+  const MatrixXd& B = bases[static_cast<std::size_t>(j)];
+  const Index p = B.rows(), f = B.cols(), low = offsets[static_cast<std::size_t>(j)];
+  const auto on = state.neurons.on.row(j).transpose();
+  const VectorXd scale = state.neurons.signs[j] * root.array() * on.cast<double>();
+  Z.middleCols(low, f).noalias() = state.X * B;
+  Z.middleCols(low, f).array().colwise() *= scale.array();
+
+  const VectorXd u = state.neurons.U.row(j);
+  const double size = std::sqrt(penalised_dot(u, u, state.free_bias));
+  VectorXd w = u / size;
+  VectorXd unit = VectorXd::Ones(f);
+  if (state.free_bias) {
+    w[p - 1] = 0.0;
+    if (f == p) {
+      unit[f - 1] = 0.0;  // the unpenalised axis
+    }
+  }
+  const VectorXd wB = B.transpose() * w;
+  gradient.segment(low, f) = state.beta * wB;
+  auto block = hessian.block(low, low, f, f);
+  block = (-state.beta / size) * wB * wB.transpose();
+  block.diagonal() += (state.beta / size) * unit;
+}
+
+}  // namespace
+
+Direction face_direction(const Refinement& state) {
+  FaceSystem system(state);
+  const VectorXd step = solve(system.hessian, -system.gradient);
+  Direction direction;
+  direction.U.resize(state.neurons.size(), state.X.cols());
+  for (Index j = 0; j < state.neurons.size(); ++j) {
+    const MatrixXd& B = system.bases[static_cast<std::size_t>(j)];
+    const Index low = system.offsets[static_cast<std::size_t>(j)];
+    direction.U.row(j) = B * step.segment(low, B.cols());
+  }
+  direction.intercept = state.intercept ? step[step.size() - 1] : 0.0;
+  direction.decrement = -system.gradient.dot(step);
+  return direction;
+}
+
+namespace {
+
+// Gated neurons as `sample_direction` sees them.
+struct Masks {
+  RowMatrix rows;  // masks times sign and root of the weight (m x n)
+  RowMatrix w;     // u_j / ||u_j|| (m x p)
+  VectorXd c;      // beta / ||u_j||
+  VectorXd root;   // of the sample weights
+
+  explicit Masks(const Refinement& state) : root(state.sample_weight.cwiseSqrt()) {
+    const Neurons& neurons = state.neurons;
+    const VectorXd size = neurons.U.rowwise().norm();
+    c = state.beta / size.array();
+    w = size.cwiseInverse().asDiagonal() * neurons.U;
+    rows = neurons.signs * root.transpose();
+    rows.array() *= neurons.on.cast<double>();
+  }
+};
+
+// I + (X X^T) o (M^T diag(1 / c) M), the lower triangle.
+MatrixXd sample_system(const Refinement& state, const Masks& masks) {
+  const Index n = state.X.rows();
+  const MatrixXd scaled = masks.c.cwiseInverse().cwiseSqrt().asDiagonal() * masks.rows;
+  MatrixXd S = MatrixXd::Zero(n, n), rows = MatrixXd::Zero(n, n);
+  S.selfadjointView<Eigen::Lower>().rankUpdate(scaled.transpose());
+  rows.selfadjointView<Eigen::Lower>().rankUpdate(state.X);
+  S.array() *= rows.array();
+  S.diagonal().array() += 1.0;
+  return S;
+}
+
+}  // namespace
+
+// With c_j = beta / ||u_j||, w_j = u_j / ||u_j|| the Hessian is the block diagonal of c_j I, plus
+// Z^T Z, less sum_j c_j w_j w_j^T. Eliminating the blocks leaves y = Z step from S y = ...,
+// S = I + sum_j Z_j Z_j^T / c_j, bordered by the outputs E of the w_j and the intercept.
+Direction sample_direction(const Refinement& state) {
+  const Masks masks(state);
+  const Index n = state.X.rows(), m = state.neurons.size();
+  const Index n_border = m + (state.intercept ? 1 : 0);
+  RowMatrix pull = masks.rows * masks.root.cwiseProduct(state.residual).asDiagonal() * state.X;
+  pull -= state.beta * masks.w;  // minus the gradient
+  const double shift_pull = state.sample_weight.dot(state.residual);
+  MatrixXd E(n, n_border);
+  VectorXd target(n_border);
+  E.leftCols(m) = (masks.w * state.X.transpose()).cwiseProduct(masks.rows).transpose();
+  target.head(m) = masks.w.cwiseProduct(pull).rowwise().sum();
+  if (state.intercept) {
+    E.col(m) = masks.root;
+    target[m] = shift_pull;
+  }
+  const VectorXd softness = masks.c.cwiseInverse();
+  const RowMatrix outputs = (pull * state.X.transpose()).cwiseProduct(masks.rows);
+  const Eigen::LLT<MatrixXd> S(sample_system(state, masks));
+  const VectorXd along = S.solve(outputs.transpose() * softness);
+  const MatrixXd solved = S.solve(E);
+  MatrixXd border = E.transpose() * solved;
+  damp(border);
+  const VectorXd tau = solve(border, target - E.transpose() * along);
+  const VectorXd y = along + solved * tau;
+  Direction direction;
+  direction.U = softness.asDiagonal() * (pull - masks.rows * y.asDiagonal() * state.X);
+  direction.U += tau.head(m).asDiagonal() * masks.w;
+  direction.intercept = state.intercept ? tau[m] : 0.0;
+  direction.decrement = direction.U.cwiseProduct(pull).sum() + direction.intercept * shift_pull;
+  return direction;
+}
+
+}  // namespace pyconvex

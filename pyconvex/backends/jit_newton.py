@@ -1,0 +1,285 @@
+"""Numba kernels of the joint Newton step of many neurons on their faces."""
+
+import numpy as np
+from numba import njit
+
+from .jit_neuron import (
+    CROSSING,
+    FIXED,
+    GATED,
+    MOVING,
+    count_tight,
+    face_basis,
+    norm_slope,
+    penalised_dot,
+)
+
+
+@njit(cache=True, nogil=True)
+def neuron_output(X, u, on, mode):
+    """Output on the rows: (X u)_+ where bits may change, else X u masked by the fixed bits."""
+    a = np.dot(X, u)
+    for i in range(a.shape[0]):
+        if (a[i] <= 0.0) if mode == CROSSING else not on[i]:
+            a[i] = 0.0
+    return a
+
+
+@njit(cache=True, nogil=True)
+def norms_slope(beta, uu, up, pp, t):
+    """d/dt of the sum of beta ||u_j + t p_j||."""
+    total = 0.0
+    for j in range(uu.shape[0]):
+        total += norm_slope(beta, uu[j], up[j], pp[j], t)
+    return total
+
+
+@njit(cache=True, nogil=True)
+def objective(residual, sample_weight, U, beta, free_bias):
+    """Weighted half squared residual plus beta times the group norms."""
+    value = 0.5 * np.dot(sample_weight * residual, residual)
+    for j in range(U.shape[0]):
+        value += beta * np.sqrt(penalised_dot(U[j], U[j], free_bias))
+    return value
+
+
+@njit(cache=True, nogil=True)
+def centre(residual, sample_weight, intercept):
+    """Refit the intercept exactly: take the weighted mean off the residual and return it."""
+    if not intercept:
+        return 0.0
+    mean = np.dot(sample_weight, residual)
+    residual -= mean
+    return mean
+
+
+@njit(cache=True, nogil=True)
+def damp(matrix):
+    """Keep a Gram matrix regular: collinear neurons make it singular, a dead column empty.
+
+    Relative to each entry, since curvatures beta / ||u_j|| have no common scale.
+    """
+    for k in range(matrix.shape[0]):
+        matrix[k, k] = matrix[k, k] * (1.0 + 1e-13) if matrix[k, k] > 0.0 else 1.0
+
+
+@njit(cache=True, nogil=True)
+def face_direction(X, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias):
+    """Newton direction of all neurons in the K coordinates of their faces.
+
+    Returns the directions (m, p), the intercept's, and the decrement -gradient . step. The
+    Hessian is Z^T W Z plus the blocks beta (I - w w^T) / ||u_j||, with Z = [s_j D_j X B_j, 1].
+    """
+    n, p = X.shape
+    m = U.shape[0]
+    offsets = np.zeros(m + 1, np.int64)
+    bases = np.zeros((m, p, p))
+    for j in range(m):
+        B, _, _ = face_basis(X, tight[j], count_tight(tight[j]), free_bias)
+        bases[j, :, : B.shape[1]] = B
+        offsets[j + 1] = offsets[j] + B.shape[1]
+    K = offsets[m] + (1 if intercept else 0)
+    Z = np.zeros((n, K))
+    gradient = np.zeros(K)
+    hessian = np.zeros((K, K))
+    for j in range(m):
+        low, high = offsets[j], offsets[j + 1]
+        B = np.ascontiguousarray(bases[j, :, : high - low])
+        XB = np.dot(X, B)
+        for i in range(n):
+            if on[j, i]:
+                Z[i, low:high] = signs[j] * XB[i]
+        size = np.sqrt(penalised_dot(U[j], U[j], free_bias))
+        w = U[j] / size
+        unit = np.eye(high - low)
+        if free_bias:
+            w[p - 1] = 0.0
+            if tight[j, 0] < 0:
+                unit[high - low - 1, high - low - 1] = 0.0
+        wB = np.dot(w, B)
+        gradient[low:high] = beta * wB
+        hessian[low:high, low:high] = (beta / size) * (unit - np.outer(wB, wB))
+    if intercept:
+        Z[:, K - 1] = 1.0
+    gradient -= np.dot(Z.T, sample_weight * residual)
+    root = np.sqrt(sample_weight)
+    Z *= root.reshape(n, 1)
+    hessian += np.dot(Z.T, Z)
+    damp(hessian)
+    step = -np.linalg.solve(hessian, gradient)
+    directions = np.zeros((m, p))
+    for j in range(m):
+        low, high = offsets[j], offsets[j + 1]
+        B = np.ascontiguousarray(bases[j, :, : high - low])
+        directions[j] = np.dot(B, step[low:high])
+    return directions, step[K - 1] if intercept else 0.0, -np.dot(gradient, step)
+
+
+@njit(cache=True, nogil=True)
+def sample_direction(X, sample_weight, residual, U, signs, on, beta, intercept):
+    """Newton direction of gated neurons from a system with one unknown per sample.
+
+    With c_j = beta / ||u_j||, w_j = u_j / ||u_j|| the Hessian is the block diagonal of c_j I, plus
+    Z^T Z, less sum_j c_j w_j w_j^T. Eliminating the blocks leaves y = Z step from S y = ...,
+    S = I + sum_j Z_j Z_j^T / c_j = I + (X X^T) o (M^T diag(1 / c) M) with masks M, bordered by
+    the outputs E of the w_j and the intercept.
+    """
+    n, p = X.shape
+    m = U.shape[0]
+    E_cols = m + (1 if intercept else 0)
+    root = np.sqrt(sample_weight)
+    masks = np.zeros((m, n))
+    w = np.empty((m, p))
+    c = np.empty(m)
+    for j in range(m):
+        size = np.sqrt(np.dot(U[j], U[j]))
+        c[j], w[j] = beta / size, U[j] / size
+        for i in range(n):
+            if on[j, i]:
+                masks[j, i] = signs[j] * root[i]
+    shrunk = masks / c.reshape(m, 1)
+    S = np.dot(X, X.T) * np.dot(masks.T, shrunk)
+    for i in range(n):
+        S[i, i] += 1.0
+    pull = np.dot(masks * (root * residual), X) - beta * w  # minus the gradient
+    shift_pull = np.dot(sample_weight, residual)
+    E = np.empty((n, E_cols))
+    E[:, :m] = (np.dot(w, X.T) * masks).T
+    target = np.zeros(E_cols)
+    for j in range(m):
+        target[j] = np.dot(w[j], pull[j])
+    if intercept:
+        E[:, m] = root
+        target[m] = shift_pull
+    along = np.zeros(n)
+    outputs = np.dot(pull, X.T) * shrunk
+    for j in range(m):
+        along += outputs[j]
+    both = np.empty((n, E_cols + 1))
+    both[:, :E_cols] = E
+    both[:, E_cols] = along
+    solved = np.linalg.solve(S, both)
+    border = np.dot(E.T, np.ascontiguousarray(solved[:, :E_cols]))
+    damp(border)
+    tau = np.linalg.solve(border, target - np.dot(E.T, solved[:, E_cols].copy()))
+    y = solved[:, E_cols] + np.dot(np.ascontiguousarray(solved[:, :E_cols]), tau)
+    directions = (pull - np.dot(masks * y, X)) / c.reshape(m, 1) + w * tau[:m].reshape(m, 1)
+    step = tau[m] if intercept else 0.0
+    return directions, step, np.sum(directions * pull) + step * shift_pull
+
+
+@njit(cache=True, nogil=True)
+def joint_line_search(norms, sample_weight, residual, fit, U, directions, a, b, signs, on, tight,
+                      beta, free_bias, mode):
+    """First local minimum of the objective along all directions together, up to t = 2.
+
+    ``fit`` is the derivative of the prediction, ``a`` and ``b`` the preactivations of U and of
+    the directions. Kinks are treated as in ``line_search``; returns t and the (neuron, row) of
+    the kink that ended the search, or -1, -1.
+    """
+    m, n = a.shape
+    uu, up, pp = np.zeros(m), np.zeros(m), np.zeros(m)
+    kinks = np.empty(m * n if mode != GATED else 0)
+    where = np.empty(kinks.shape[0], np.int64)
+    count = 0
+    for j in range(m):
+        uu[j] = penalised_dot(U[j], U[j], free_bias)
+        up[j] = penalised_dot(U[j], directions[j], free_bias)
+        pp[j] = penalised_dot(directions[j], directions[j], free_bias)
+        if mode == GATED:
+            continue
+        moving = MOVING * np.sqrt(np.dot(directions[j], directions[j]))
+        is_tight = np.zeros(n, np.bool_)
+        for k in range(count_tight(tight[j])):
+            is_tight[tight[j, k]] = True
+        for i in range(n):
+            if is_tight[i] or abs(b[j, i]) <= moving * norms[i] or (b[j, i] < 0.0) != on[j, i]:
+                continue
+            t = max(a[j, i] if on[j, i] else -a[j, i], 0.0) / abs(b[j, i])
+            if t < 2.0:
+                kinks[count] = t
+                where[count] = j * n + i
+                count += 1
+    order = np.argsort(kinks[:count])
+    slope = -np.dot(sample_weight * residual, fit)
+    curve = np.dot(sample_weight * fit, fit)
+    rest = residual.copy()
+    low = 0.0
+    for k in range(count + 1):
+        t = kinks[order[k]] if k < count else 2.0
+        if slope + t * curve + norms_slope(beta, uu, up, pp, t) >= 0.0 and t > low:
+            high = t
+            for _ in range(60):
+                t = 0.5 * (low + high)
+                if slope + t * curve + norms_slope(beta, uu, up, pp, t) >= 0.0:
+                    high = t
+                else:
+                    low = t
+            return high, -1, -1
+        if k == count:
+            return t, -1, -1
+        j, i = where[order[k]] // n, where[order[k]] % n
+        if mode == FIXED:
+            return t, j, i
+        change = (-1.0 if on[j, i] else 1.0) * signs[j] * b[j, i]
+        old, new = fit[i], fit[i] + change
+        new_slope = slope + sample_weight[i] * (rest[i] * old - (rest[i] + t * change) * new)
+        new_curve = curve + sample_weight[i] * (new * new - old * old)
+        if new_slope + t * new_curve + norms_slope(beta, uu, up, pp, t) >= 0.0:
+            return t, j, i
+        slope, curve, low = new_slope, new_curve, t
+        rest[i] += t * change
+        fit[i] = new
+        on[j, i] = not on[j, i]
+    return 0.0, -1, -1
+
+
+@njit(cache=True, nogil=True)
+def newton(X, norms, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias,
+           mode):
+    """One joint Newton step; changes residual, U, on and tight; returns decrement and shift."""
+    n, p = X.shape
+    m = U.shape[0]
+    if mode == GATED and m * p > n:
+        directions, step, decrement = sample_direction(
+            X, sample_weight, residual, U, signs, on, beta, intercept
+        )
+    else:
+        directions, step, decrement = face_direction(
+            X, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias
+        )
+    fit = np.full(n, step)
+    a, b = np.dot(U, X.T), np.dot(directions, X.T)
+    for j in range(m):
+        for k in range(count_tight(tight[j])):
+            b[j, tight[j, k]] = 0.0
+        for i in range(n):
+            if on[j, i]:
+                fit[i] += signs[j] * b[j, i]
+    start = residual.copy()
+    for j in range(m):
+        residual += signs[j] * neuron_output(X, U[j], on[j], mode)
+    t, wall, row = joint_line_search(norms, sample_weight, start, fit, U, directions, a, b, signs,
+                                     on, tight, beta, free_bias, mode)
+    U += t * directions
+    if wall >= 0:
+        k = count_tight(tight[wall])
+        if k == p - 1:
+            U[wall] = 0.0  # on a ray the only wall is the apex
+            tight[wall] = -1
+        else:
+            tight[wall, k] = row
+    for j in range(m):
+        residual -= signs[j] * neuron_output(X, U[j], on[j], mode)
+    return decrement, centre(residual, sample_weight, intercept)
+
+
+@njit(cache=True, nogil=True)
+def newton_work(X, tight, mode):
+    """Flops of a joint Newton step and the side of its system."""
+    n, p = X.shape
+    m = tight.shape[0]
+    size = m * p - np.sum(tight >= 0)
+    if mode == GATED and size > n:
+        return n * n * (2.0 * (m + p) + 0.7 * n), n + m
+    return n * float(size) * size + size * float(size) * size / 3.0, size

@@ -1,0 +1,112 @@
+#include "refine.hpp"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "golden.hpp"
+
+using Eigen::VectorXd;
+using pyconvex::Index;
+using pyconvex::Mode;
+using pyconvex::Refined;
+
+namespace {
+
+// Six neurons on the axes, one of each sign.
+pyconvex::RowMatrix axes() {
+  pyconvex::RowMatrix U(6, 3);
+  U.topRows(3).setIdentity();
+  U.bottomRows(3) = -U.topRows(3);
+  return U;
+}
+
+struct Solve {
+  pyconvex::Matrix data = golden::X();
+  pyconvex::Rows X = pyconvex::as_rows(data);
+  VectorXd y = Eigen::Map<const VectorXd>(golden::y().data(), 8);
+  VectorXd weights = VectorXd::Constant(8, 0.125);
+  VectorXd signs = (VectorXd(6) << 1.0, -1.0, 1.0, -1.0, 1.0, -1.0).finished();
+  pyconvex::RowMatrix U = axes();
+  std::vector<std::uint64_t> packed = {};
+  bool intercept = false;
+
+  // Output of all neurons, their bits taken from the weights or, if there are any, from `packed`.
+  VectorXd prediction(const pyconvex::RowMatrix& V, const std::vector<std::int64_t>& which) const {
+    VectorXd total = VectorXd::Zero(8);
+    for (Index j = 0; j < V.rows(); ++j) {
+      const auto g = static_cast<std::size_t>(which[static_cast<std::size_t>(j)]);
+      const VectorXd a = X * V.row(j).transpose();
+      for (Index i = 0; i < 8; ++i) {
+        const bool on = packed.empty() ? a[i] > 0.0 : ((packed[g] >> i) & 1U) != 0;
+        total[i] += on ? signs[static_cast<Index>(g)] * a[i] : 0.0;
+      }
+    }
+    return total;
+  }
+  VectorXd start() const { return y - prediction(U, {0, 1, 2, 3, 4, 5}); }
+
+  Refined operator()(Mode mode) const {
+    const std::vector<std::int64_t> tight(18, -1);
+    return pyconvex::refine(data, weights.data(), start().data(), {U.data(), 6, 3}, signs.data(),
+                            packed.data(), tight.data(), golden::beta, intercept, false, mode,
+                            1e-14, 200, 1000, 1e12);
+  }
+  double objective(const VectorXd& residual, const pyconvex::RowMatrix& V) const {
+    return pyconvex::objective(residual, weights, V, golden::beta, false);
+  }
+};
+
+// Bits of the cells that the starting weights lie in.
+std::vector<std::uint64_t> bits_of(const Solve& solve) {
+  std::vector<std::uint64_t> packed(6, 0);
+  for (Index j = 0; j < 6; ++j) {
+    for (Index i = 0; i < 8; ++i) {
+      const bool on = solve.X.row(i).dot(solve.U.row(j)) > 0.0;
+      packed[static_cast<std::size_t>(j)] |= std::uint64_t{on} << i;
+    }
+  }
+  return packed;
+}
+
+}  // namespace
+
+TEST_CASE("refine lowers the objective and returns the residual of its weights") {
+  for (const Mode mode : {Mode::gated, Mode::fixed, Mode::crossing}) {
+    for (const bool intercept : {false, true}) {
+      Solve solve;
+      solve.intercept = intercept;
+      if (mode != Mode::crossing) {
+        solve.packed = bits_of(solve);
+      }
+      const Refined found = solve(mode);
+      const VectorXd residual = solve.y - solve.prediction(found.U, found.kept);
+      CHECK((residual.array() - found.shift - found.residual.array()).matrix().norm() < 1e-12);
+      CHECK(solve.objective(found.residual, found.U) < solve.objective(solve.start(), solve.U));
+      CHECK(found.decrease <= 1e-14);
+      CHECK((found.shift != 0.0) == intercept);
+    }
+  }
+}
+
+TEST_CASE("fixed neurons stay in their cells") {
+  Solve solve;
+  solve.packed = bits_of(solve);
+  const Refined found = solve(Mode::fixed);
+  for (Index j = 0; j < found.U.rows(); ++j) {
+    const auto g = static_cast<std::size_t>(found.kept[static_cast<std::size_t>(j)]);
+    for (Index i = 0; i < 8; ++i) {
+      const double side = ((solve.packed[g] >> i) & 1U) != 0 ? 1.0 : -1.0;
+      CHECK(side * solve.X.row(i).dot(found.U.row(j)) >= -1e-13);
+    }
+  }
+}
+
+TEST_CASE("no neurons are no trouble") {
+  const std::vector<double> y = golden::y(), weights(8, 0.125);
+  const Refined found =
+      pyconvex::refine(golden::X(), weights.data(), y.data(), {nullptr, 0, 3}, nullptr, nullptr,
+                       nullptr, golden::beta, true, false, Mode::crossing, 1e-12, 5, 100, 1e12);
+  CHECK(found.kept.empty());
+  CHECK(found.residual.sum() == doctest::Approx(0.0));
+}

@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+
+from pyconvex import PatternSet, sample_patterns, solve_group_lasso
+
+import oracles
+
+X, y = oracles.teacher(20, 3)
+gates = sample_patterns(X, 15, random_state=0)
+weights = np.random.default_rng(3).integers(0, 4, 20)
+
+
+def prediction(result, X, patterns):
+    """The program's own prediction, from coef, active, signs and intercept."""
+    masks = patterns.to_dense()[result.active]
+    signs = np.ones(len(result.coef)) if result.signs is None else result.signs
+    return signs @ (masks * (result.coef @ X.T)) + result.intercept
+
+
+def check_certificate(result, X, y, patterns, cones, weights=None):
+    """Recompute objective and dual bound with the tests' own formulas."""
+    s = np.full(len(y), 1 / len(y)) if weights is None else weights / weights.sum()
+    residual = y - prediction(result, X, patterns)
+    objective = 0.5 * s @ residual**2 + result.beta * np.linalg.norm(result.coef, axis=1).sum()
+    assert result.objective == pytest.approx(objective, rel=1e-9)
+    kept = s > 0
+    z, rows = (s * residual)[kept], patterns.to_dense()[:, kept]
+    norm = oracles.dual_norm(X[kept], z, rows, cones)
+    dual = oracles.dual_objective(z, y[kept], s[kept], result.beta / norm)
+    assert dual <= result.dual_objective * (1 + 1e-9)
+    assert result.lower_bound == result.dual_objective <= result.objective * (1 + 1e-12)
+    assert result.gap == pytest.approx(1 - result.dual_objective / result.objective, abs=1e-12)
+    assert (result.certificate, result.status) == ("restricted", "optimal")
+
+
+@pytest.mark.parametrize(("cones", "optimum"), [(True, 0.73284603), (False, 0.34868335)])
+def test_golden_values(cones, optimum, backend):
+    X, y, beta = oracles.golden()
+    cells = oracles.all_cells(X)
+    assert len(cells) == 58
+    result = solve_group_lasso(X, y, cells, beta=beta, cones=cones, tol=1e-9, backend=backend)
+    assert 8 * result.objective == pytest.approx(optimum, abs=1e-8)
+    assert result.gap <= 1e-9
+    check_certificate(result, X, y, cells, cones)
+
+
+@pytest.mark.parametrize("cones", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("sample_weight", [None, weights], ids=["equal", "weighted"])
+@pytest.mark.parametrize("beta", [0.1, 0.001])
+def test_against_a_conic_solver(beta, sample_weight, intercept, cones, backend):
+    result = solve_group_lasso(
+        X, y, gates, beta=beta, cones=cones, intercept=intercept, sample_weight=sample_weight,
+        tol=1e-9, backend=backend,
+    )  # fmt: skip
+    dense = gates.to_dense()
+    optimum = oracles.conic_optimum(X, y, dense, beta, cones, intercept, weights=sample_weight)
+    assert result.objective == pytest.approx(optimum, rel=1e-7)
+    check_certificate(result, X, y, gates, cones, sample_weight)
+
+
+@pytest.mark.parametrize("beta", [0.1, 0.001])
+def test_cones_hold_to_rounding(beta, backend):
+    result = solve_group_lasso(X, y, gates, beta=beta, cones=True, backend=backend)
+    margins = (2.0 * gates.to_dense()[result.active] - 1.0) * (result.coef @ X.T)
+    sizes = np.linalg.norm(result.coef, axis=1)[:, np.newaxis] * np.linalg.norm(X, axis=1)
+    assert len(result.coef) > 0
+    assert (margins / sizes).min() >= -1e-12
+    assert set(result.signs) <= {-1.0, 1.0}
+
+
+def test_beta_max(backend):
+    """At the dual norm of y/n everything is zero, just below it something is not."""
+    dense = gates.to_dense()
+    for cones in (False, True):
+        limit = oracles.dual_norm(X, y / 20, dense, cones)
+        above, below = (
+            solve_group_lasso(X, y, gates, beta=c * limit, cones=cones, backend=backend)
+            for c in (1.000001, 0.99)
+        )
+        assert len(above.active) == 0
+        assert above.gap == 0.0
+        assert above.objective == pytest.approx(0.5 * np.mean(y**2))
+        assert len(below.active) >= 1
+
+
+def test_constant_target_is_the_intercept(backend):
+    result = solve_group_lasso(
+        X, np.full(20, 3.0), gates, beta=0.1, intercept=True, backend=backend
+    )
+    assert (result.intercept, len(result.coef), result.gap) == (3.0, 0, 0.0)
+
+
+def test_repeated_patterns_and_a_gate_that_is_never_on(backend):
+    packed = np.concatenate([gates.packed, gates.packed[:3], np.zeros((1, 1), np.uint64)])
+    many = PatternSet(packed, 20)
+    for cones in (False, True):
+        one = solve_group_lasso(X, y, gates, beta=0.01, cones=cones, tol=1e-9, backend=backend)
+        two = solve_group_lasso(X, y, many, beta=0.01, cones=cones, tol=1e-9, backend=backend)
+        assert two.objective == pytest.approx(one.objective, rel=1e-8)
+
+
+@pytest.mark.parametrize("cones", [False, True])
+def test_warm_start(cones, backend):
+    settings = {"beta": 0.005, "cones": cones, "tol": 1e-8, "backend": backend}
+    cold = solve_group_lasso(X, y, gates, **settings)
+    warm = solve_group_lasso(X, y, gates, warm_start=cold, **settings)
+    assert warm.n_iter < cold.n_iter
+    assert warm.objective == pytest.approx(cold.objective, rel=1e-7)
+
+
+def test_limits_and_callback(backend):
+    settings = {"beta": 0.001, "tol": 1e-12, "backend": backend}
+    stops = {
+        "max_iter": {"max_iter": 1},
+        "time_limit": {"time_limit": 1e-9},
+        "interrupted": {"callback": lambda record: True},
+    }
+    for status, stop in stops.items():
+        result = solve_group_lasso(X, y, gates, **settings, **stop)
+        assert result.status == status
+        assert result.gap > 1e-12
+        assert result.n_iter == len(result.history) <= 2
+
+
+@pytest.mark.parametrize("cones", [False, True])
+def test_threads_and_repeats_change_nothing(cones, backend):
+    runs = [
+        solve_group_lasso(X, y, gates, beta=0.005, cones=cones, n_threads=k, backend=backend)
+        for k in (1, 2, None, 1)
+    ]
+    for run in runs[1:]:
+        np.testing.assert_array_equal(run.coef, runs[0].coef)
+        np.testing.assert_array_equal(run.active, runs[0].active)
+
+
+def call(*arguments, **keywords):
+    return lambda backend: solve_group_lasso(
+        *(arguments or (X, y, gates)), **{"beta": 0.1, "backend": backend, **keywords}
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        (call(X[0], y, gates), ValueError, "X must be 2-D .*reshape"),
+        (call(X, y[1:], gates), ValueError, "y has 19 entries but X has 20 rows: pass one"),
+        (call(X[1:], y[1:], gates), ValueError, "patterns has n_samples=20 but X has 19 rows"),
+        (call(X, y, gates.to_dense()), TypeError, "patterns must be a PatternSet.*from_dense"),
+        (call(X, y, gates[:0]), ValueError, "patterns is empty"),
+        (call(beta=0), ValueError, "beta must be a finite number > 0"),
+        (call(loss="l1"), ValueError, "loss must be one of 'squared'"),
+        (call(tol=2), ValueError, "tol must be a relative tolerance"),
+        (call(sample_weight=-(y**2)), ValueError, "sample_weight has negative entries"),
+        (call(warm_start=gates), TypeError, "warm_start must be a GroupLassoResult"),
+        (call(max_iter=0.5), TypeError, "max_iter must be an integer"),
+        (call(n_threads=0), ValueError, "n_threads must be an integer >= 1"),
+    ],
+)
+def test_bad_input(bad, error, message, backend):
+    with pytest.raises(error, match=message):
+        bad(backend)
+
+
+def test_warm_start_of_another_program(backend):
+    gated = solve_group_lasso(X, y, gates, beta=0.01, backend=backend)
+    with pytest.raises(ValueError, match=r"warm_start does not fit: .*cones"):
+        solve_group_lasso(X, y, gates, beta=0.01, cones=True, warm_start=gated, backend=backend)
+    with pytest.raises(ValueError, match="warm_start does not fit"):
+        solve_group_lasso(X, y, gates[:1], beta=0.01, warm_start=gated, backend=backend)
