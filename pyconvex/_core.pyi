@@ -24,6 +24,7 @@ def walk(
     starts: NDArray[np.float64],
     free_bias: bool,
     n_threads: int,
+    stop: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
 def project_cells(
     X: NDArray[np.float64],
@@ -31,6 +32,7 @@ def project_cells(
     C: NDArray[np.float64],
     free_bias: bool,
     n_threads: int,
+    stop: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
 def gate_gradients(
     X: NDArray[np.float64], packed: NDArray[np.uint64], z: NDArray[np.float64], n_threads: int
@@ -57,6 +59,7 @@ def refine(
     max_sweeps: int,
     max_size: int,
     max_work: float,
+    stop: NDArray[np.uint8],
 ) -> tuple[
     NDArray[np.int64],
     NDArray[np.float64],

@@ -23,7 +23,7 @@ from pyconvex.losses import Array
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
 from pyconvex.patterns import PatternSet, check_patterns, sample_patterns
-from pyconvex.pricing import LocalPricing
+from pyconvex.pricing import LocalPricing, run_whole
 from pyconvex.program import Status, relative_gap
 from pyconvex.solver import Neurons, Solver, make_problem, pattern_solver
 
@@ -193,8 +193,8 @@ def fit(
         task = _Task.of(
             X, y, beta, model, loss, bias, patterns, sample_weight, tol, rng, kernels, threads
         )
-        neurons, norm, dual, status = task.solver.solve(task.start(warm_start), monitor)
-    return task.result(neurons, norm, dual, status, monitor)
+        neurons, dual, status = task.solver.solve(task.start(warm_start), monitor)
+    return task.result(neurons, dual, status, monitor)
 
 
 def beta_max(
@@ -247,6 +247,8 @@ class _Task:
     """A checked request: the user's rows, the solver made of them, and the way back."""
 
     X: Array
+    y: Array
+    sample_weight: Array
     coordinates: Coordinates
     solver: Solver
     patterns: PatternSet | None
@@ -279,13 +281,16 @@ class _Task:
         chosen = _choose_patterns(X, patterns, gated, coordinates.ones, rng, kernels, n_threads)
         if chosen is None:
             pricing = LocalPricing(kernels, n_threads, rng)
-            nothing = np.zeros((0, (len(rows) + 63) // 64), np.uint64)
-            solver = Solver(problem, pricing, kernels, kernels.CROSSING, nothing, tol)
+            merged = problem.merged()
+            nothing = np.zeros((0, (len(merged.y) + 63) // 64), np.uint64)
+            solver = Solver(merged, pricing, kernels, kernels.CROSSING, nothing, tol)
         else:
             solver = pattern_solver(problem, chosen, rows, not gated, tol, kernels, n_threads)
-        task = cls(X[rows], coordinates, solver, chosen, gated)
+        task = cls(
+            X[rows], problem.y, problem.sample_weight, coordinates, solver, chosen, gated
+        )
         if beta is None:
-            problem = replace(problem, beta=0.01 * task.beta_max() or 1.0)
+            problem = replace(solver.problem, beta=0.01 * task.beta_max() or 1.0)
             task = replace(task, solver=replace(solver, problem=problem))
         return task
 
@@ -295,7 +300,7 @@ class _Task:
         nothing = Neurons.none(problem)
         constant = problem.sample_weight @ problem.y if problem.intercept else 0.0
         z = problem.loss.multiplier(problem.y - constant, problem.sample_weight)
-        norm = self.solver.pricing(problem, z, nothing.U, nothing.signs, effort=4)[0]
+        norm = self.solver.pricing(problem, z, nothing.U, nothing.signs, run_whole, effort=4)[0]
         size = problem.sample_weight @ (np.abs(problem.y) * np.linalg.norm(problem.X, axis=1))
         return norm if norm > _ROUNDING * size else 0.0
 
@@ -313,23 +318,23 @@ class _Task:
         return encode(network, self.solver, self.coordinates, self.X, self.patterns)
 
     def result(
-        self, neurons: Neurons, norm: float, dual: float, status: Status, monitor: Monitor
+        self, neurons: Neurons, dual: float, status: Status, monitor: Monitor
     ) -> Fit:
         """Decode the network and certify it: all figures come from its own predictions."""
         problem = self.solver.problem
         gates = self.patterns.gates if self.gated and self.patterns is not None else None
         network = decode(neurons, problem, self.coordinates, gates)
-        residual = problem.y - network.predict(self.X)
+        residual = self.y - network.predict(self.X)
         squares = (network.output_weights**2).sum() + (network.hidden_weights**2).sum()
         if problem.X.shape[1] and self.coordinates.ones and not problem.free_bias:
             squares += (network.hidden_bias**2).sum()
-        loss = problem.loss.value(residual, problem.sample_weight)
+        loss = problem.loss.value(residual, self.sample_weight)
         objective = loss + 0.5 * problem.beta * float(squares)
-        certificate, lower_bound = "restricted", dual
+        certificate = "local" if self.patterns is None else "restricted"
+        dual = min(dual, objective)  # where rounding has the last word
+        lower_bound = dual
         if not self.gated:
-            bound = self._global_bound(neurons)
-            lower_bound = max(bound, 0.0)
-            certificate = "local" if self.patterns is None else "restricted"
+            lower_bound = min(max(self._global_bound(neurons), 0.0), objective)
             if relative_gap(objective, lower_bound) <= self.solver.tol:
                 certificate, dual = "global", lower_bound
         return Fit(
@@ -337,7 +342,7 @@ class _Task:
             beta=problem.beta,
             objective=objective,
             dual_objective=dual,
-            gap=max(relative_gap(objective, dual), 0.0),
+            gap=relative_gap(objective, dual),
             lower_bound=lower_bound,
             certificate=certificate,
             status=status,

@@ -1,12 +1,17 @@
 """What watches a solve: clock, history, callback, progress bar and Ctrl-C."""
 
+import math
 import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any
+
+import numpy as np
 
 from pyconvex.data import check_int, check_time_limit
 from pyconvex.program import Status, relative_gap
@@ -37,7 +42,8 @@ class Monitor:
 
     A context manager: inside it the first Ctrl-C asks the solve to end with its best state and
     a second one raises KeyboardInterrupt. Only Python's own handler, in the main thread, is
-    replaced.
+    replaced. Signal handlers run between two steps of the interpreter, so long kernels run in a
+    thread of their own (`run`) while this one waits, and look at ``stop`` now and then.
     """
 
     def __init__(
@@ -52,8 +58,10 @@ class Monitor:
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable or None, got {type(callback).__name__}")
         self._callback = callback
+        self.stop = np.zeros(1, np.uint8)  # set: kernels end early
         self._interrupted = False
         self._previous: Any = None
+        self._pool = ThreadPoolExecutor(1)
         self._start = time.perf_counter()
         self._bar: Any = _progress_bar() if verbose else None
         self.history: list[Record] = []
@@ -70,6 +78,8 @@ class Monitor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop[0] = 1
+        self._pool.shutdown()
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
         if self._bar is not None:
@@ -79,6 +89,17 @@ class Monitor:
         if self._interrupted:
             raise KeyboardInterrupt
         self._interrupted = True
+        self.stop[0] = 1
+
+    def run(self, kernel: Callable[..., Any], *args: Any) -> Any:
+        """Call kernel(*args, stop); Ctrl-C and the time limit set stop while it runs."""
+        left = self.deadline - self.seconds
+        task = self._pool.submit(kernel, *args, self.stop)
+        try:
+            return task.result(None if math.isinf(left) else max(left, 0.0))
+        except FutureTimeoutError:
+            self.stop[0] = 1
+            return task.result()
 
     @property
     def seconds(self) -> float:
@@ -86,8 +107,8 @@ class Monitor:
         return time.perf_counter() - self._start
 
     def out_of_time(self) -> bool:
-        """Tell whether work should stop at the next safe point."""
-        return self._interrupted or self.seconds >= self.deadline
+        """Tell whether work should stop; what kernels return from now on may be incomplete."""
+        return bool(self.stop[0]) or self.seconds >= self.deadline
 
     def record(self, objective: float, dual_objective: float, n_neurons: int) -> Status | None:
         """Take down a round; return why the solve must end now, None if it may go on."""

@@ -1,7 +1,9 @@
 """Pricing: the dual norm N(z) over patterns or over the sphere, and the neurons that attain it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,14 @@ from numpy.typing import NDArray
 from pyconvex.losses import Array
 from pyconvex.program import Problem
 
+Run = Callable[..., Any]  # calls a kernel with a stop flag as last argument
+
 _CHUNK = 64  # cells projected between two looks at the best norm so far
+
+
+def run_whole(kernel: Callable[..., Any], *args: Any) -> Any:
+    """Call a kernel that nobody will stop."""
+    return kernel(*args, np.zeros(1, np.uint8))
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ class PatternPricing:
     exact = True
 
     def __call__(
-        self, problem: Problem, z: Array, neurons: Array, signs: Array, effort: int = 1
+        self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
     ) -> tuple[float, Columns]:
         """Return N(z) and the columns with norm above beta, best first."""
         C = self.kernels.gate_gradients(problem.X, self.packed, z, self.n_threads)
@@ -76,9 +85,9 @@ class PatternPricing:
                 norms[order],
             )
             return float(norms.max()), columns
-        return self._project(problem, C)
+        return self._project(problem, C, run)
 
-    def _project(self, problem: Problem, C: Array) -> tuple[float, Columns]:
+    def _project(self, problem: Problem, C: Array, run: Run) -> tuple[float, Columns]:
         gradients = np.concatenate([C, -C])
         cell = np.tile(np.arange(len(C)), 2)
         signs = np.repeat([1.0, -1.0], len(C))
@@ -89,7 +98,8 @@ class PatternPricing:
             chosen = order[start : start + _CHUNK]
             if start and ceilings[chosen[0]] <= norm:
                 break
-            points, tight = self.kernels.project_cells(
+            points, tight = run(
+                self.kernels.project_cells,
                 problem.X,
                 self.packed[cell[chosen]],
                 gradients[chosen],
@@ -123,15 +133,15 @@ class LocalPricing:
     exact = False
 
     def __call__(
-        self, problem: Problem, z: Array, neurons: Array, signs: Array, effort: int = 1
+        self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
     ) -> tuple[float, Columns]:
         """Return the best value found and the distinct columns above beta, best first."""
         fresh = self._starts(problem, z, effort * self.n_starts)
         walks = []
         for sign in (1.0, -1.0):
             starts = np.concatenate([fresh, neurons[signs == sign]])
-            points, tight = self.kernels.walk(
-                problem.X, sign * z, starts, problem.free_bias, self.n_threads
+            points, tight = run(
+                self.kernels.walk, problem.X, sign * z, starts, problem.free_bias, self.n_threads
             )
             norms = problem.norms(points)
             alive = norms > 0.0

@@ -108,34 +108,44 @@ class Solver:
     packed: NDArray[np.uint64]
     tol: float
 
-    def solve(self, neurons: Neurons, monitor: Monitor) -> tuple[Neurons, float, float, Status]:
-        """Return the neurons, the dual norm at them, the dual objective and the status."""
+    def solve(self, neurons: Neurons, monitor: Monitor) -> tuple[Neurons, float, Status]:
+        """Return the neurons, the dual objective and the status."""
         problem = self.problem
-        best_dual, idle = 0.0, 0
+        dual, best_dual, idle = 0.0, 0.0, 0
         while True:
             neurons = self._recomputed(neurons)
             objective = problem.objective(neurons.residual, neurons.U)
             z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
-            norm, columns = self.pricing(problem, z, neurons.U, neurons.signs)
-            dual = problem.dual_objective(z, norm)
-            if relative_gap(objective, dual) <= self.tol and not self.pricing.exact:
-                norm, columns = self.pricing(problem, z, neurons.U, neurons.signs, effort=_CONFIRM)
+            norm, columns = self._price(z, neurons, objective, monitor)
+            complete = not monitor.out_of_time()
+            if complete:  # else the dual stays that of the last round
                 dual = problem.dual_objective(z, norm)
             if self.pricing.exact:  # every multiplier's bound is valid, so keep the best
                 dual = best_dual = max(best_dual, dual)
             gap = relative_gap(objective, dual)
             status = monitor.record(objective, dual, len(neurons))
-            if gap <= self.tol:
-                return neurons, norm, dual, Status.OPTIMAL
+            if complete and gap <= self.tol:
+                return neurons, dual, Status.OPTIMAL
             if status is not None:
-                return neurons, norm, dual, status
+                return neurons, dual, status
             # The gap shrinks like the root of the distance to the optimum over these neurons.
             target = objective * max(min(1e-4 * gap, gap * gap), _NO_PROGRESS)
             neurons = self._refine(self._add(neurons, columns), target, monitor)
             progress = objective - problem.objective(neurons.residual, neurons.U)
             idle = idle + 1 if progress <= _NO_PROGRESS * objective else 0
             if idle == _PATIENCE:
-                return neurons, norm, dual, Status.STALLED
+                return neurons, dual, Status.STALLED
+
+    def _price(
+        self, z: Array, neurons: Neurons, objective: float, monitor: Monitor
+    ) -> tuple[float, Columns]:
+        """Return the dual norm and new columns; look harder before a local certificate."""
+        problem = self.problem
+        norm, columns = self.pricing(problem, z, neurons.U, neurons.signs, monitor.run)
+        gap = relative_gap(objective, problem.dual_objective(z, norm))
+        if gap <= self.tol and not self.pricing.exact and not monitor.out_of_time():
+            return self.pricing(problem, z, neurons.U, neurons.signs, monitor.run, effort=_CONFIRM)
+        return norm, columns
 
     def outputs(self, U: Array, pattern: NDArray[np.int64]) -> Array:
         """Return the neurons' outputs on the rows without their signs, (m, n_samples)."""
@@ -189,7 +199,8 @@ class Solver:
         """Solve over the present neurons until a sweep gains less than ``target``."""
         problem = self.problem
         for _ in range(_MAX_CALLS):
-            kept, U, tight, residual, shift, decrease = self.kernels.refine(
+            kept, U, tight, residual, shift, decrease = monitor.run(
+                self.kernels.refine,
                 problem.X,
                 problem.sample_weight,
                 neurons.residual,
@@ -363,8 +374,9 @@ def solve_group_lasso(
     if warm_start is not None:
         start = _warm(warm_start, problem, len(patterns), cones)
     with Monitor(max_iter, time_limit, callback, verbose) as monitor:
-        neurons, _, dual, status = solver.solve(start, monitor)
+        neurons, dual, status = solver.solve(start, monitor)
     objective = problem.objective(neurons.residual, neurons.U)
+    dual = min(dual, objective)  # where rounding has the last word
     return GroupLassoResult(
         coef=neurons.U,
         active=neurons.pattern,
@@ -373,7 +385,7 @@ def solve_group_lasso(
         beta=problem.beta,
         objective=objective,
         dual_objective=dual,
-        gap=max(relative_gap(objective, dual), 0.0),
+        gap=relative_gap(objective, dual),
         lower_bound=dual,
         certificate="restricted",
         status=status,
@@ -409,7 +421,7 @@ def make_problem(
         check_positive(beta, "beta"),
         intercept,
         free_bias,
-        check_loss(loss),
+        loss=check_loss(loss),
     )
     return problem, rows
 

@@ -7,6 +7,8 @@ from scipy.optimize import nnls
 from pyconvex import backends
 from pyconvex.backends import get_backend
 
+NEVER = np.zeros(1, np.uint8)  # the stop flag that nobody sets
+
 
 @pytest.fixture
 def kernels(backend):
@@ -66,7 +68,7 @@ def test_projection_is_that_of_nnls(kernels):
     X, _, z = data()
     packed = patterns(kernels, X)
     C = kernels.gate_gradients(X, packed, z, 1)
-    points, tight = kernels.project_cells(X, packed, C, False, 1)
+    points, tight = kernels.project_cells(X, packed, C, False, 1, NEVER)
     for c, on, point, rows in zip(C, kernels.unpack(packed, len(X)), points, tight, strict=True):
         A = np.where(on, 1.0, -1.0)[:, None] * X
         mu, distance = nnls(A.T, -c)
@@ -82,7 +84,7 @@ def test_projection_with_a_free_bias(kernels):
     packed = np.concatenate([patterns(kernels, X), kernels.pack_dense(np.eye(2, 40) < -1.0)])
     C = kernels.gate_gradients(X, packed, z, 1)
     C[-1] = X.T @ z  # no row on: the projection is a dead neuron
-    points, tight = kernels.project_cells(X, packed, C, True, 1)
+    points, tight = kernels.project_cells(X, packed, C, True, 1, NEVER)
     for c, on, u, rows in zip(C, kernels.unpack(packed, len(X)), points, tight, strict=True):
         A = np.where(on, 1.0, -1.0)[:, None] * X
         assert (A @ u >= -1e-12).all()
@@ -99,7 +101,7 @@ def test_projection_survives_repeated_and_zero_rows(kernels):
     dense = (X @ gates > 0.0).T
     packed = kernels.pack_dense(np.ascontiguousarray(dense))
     C = kernels.gate_gradients(X, packed, np.append(z, np.zeros(43)), 1)
-    points, _ = kernels.project_cells(X, packed, C, False, 1)
+    points, _ = kernels.project_cells(X, packed, C, False, 1, NEVER)
     for c, on, point in zip(C, dense, points, strict=True):
         A = np.where(on, 1.0, -1.0)[:, None] * X
         np.testing.assert_allclose(point, c + A.T @ nnls(A.T, -c)[0], atol=1e-12)
@@ -110,7 +112,7 @@ def test_walks_end_at_local_maxima(kernels, free_bias, seed):
     X, _, z = data(free_bias, seed=seed)
     rng = np.random.default_rng(seed)
     starts = rng.standard_normal((30, X.shape[1]))
-    points, tight = kernels.walk(X, z, starts, free_bias, 1)
+    points, tight = kernels.walk(X, z, starts, free_bias, 1, NEVER)
     for point, rows in zip(points, tight, strict=True):
         if not point.any():
             continue
@@ -126,7 +128,7 @@ def test_walks_end_at_local_maxima(kernels, free_bias, seed):
 def test_a_walk_without_anything_to_gain_ends_at_zero(kernels, free_bias):
     X, _, z = data(free_bias)
     starts = np.random.default_rng(0).standard_normal((8, X.shape[1]))
-    points, _ = kernels.walk(X, -np.abs(z), starts, free_bias, 1)
+    points, _ = kernels.walk(X, -np.abs(z), starts, free_bias, 1, NEVER)
     assert (np.maximum(points @ X.T, 0.0) @ np.abs(z)).max() <= 1e-12
 
 
@@ -137,7 +139,7 @@ def test_a_walk_ignores_gradients_that_are_rounding(kernels):
     z = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
     starts = np.eye(1, X.shape[1])
     for free in (False, True):
-        points, tight = kernels.walk(X, z, starts, free, 1)
+        points, tight = kernels.walk(X, z, starts, free, 1, NEVER)
         assert not points.any()
         assert (tight == -1).all()
 
@@ -150,7 +152,7 @@ def start_of_refine(kernels, mode, free_bias, seed=0):
     C = kernels.gate_gradients(X, packed, z, 1)
     U, tight = C, np.full(C.shape, -1)
     if mode == kernels.FIXED:
-        U, tight = kernels.project_cells(X, packed, C, free_bias, 1)
+        U, tight = kernels.project_cells(X, packed, C, free_bias, 1, NEVER)
     alive = np.linalg.norm(penalised(U, free_bias), axis=1) > 1e-3 * np.linalg.norm(z)
     U, tight, packed = 0.1 * U[alive], tight[alive], packed[alive]
     signs = np.where(np.arange(len(U)) % 3 == 2, -1.0, 1.0)
@@ -167,7 +169,7 @@ def call_refine(kernels, start, beta, free_bias, mode, max_sweeps=100, max_size=
         packed = packed[:0]
     return kernels.refine(
         X, weights, residual, U, signs, packed, tight, beta, free_bias, free_bias, mode, 1e-13,
-        max_sweeps, max_size, 1e12,
+        max_sweeps, max_size, 1e12, NEVER,
     )  # fmt: skip
 
 
@@ -260,8 +262,8 @@ def test_threads_do_not_change_results(kernels, free_bias):
     C = kernels.gate_gradients(X, packed, z, 1)
     calls = [
         lambda threads: (kernels.gate_gradients(X, packed, z, threads),),
-        lambda threads: kernels.project_cells(X, packed, C, free_bias, threads),
-        lambda threads: kernels.walk(X, z, starts, free_bias, threads),
+        lambda threads: kernels.project_cells(X, packed, C, free_bias, threads, NEVER),
+        lambda threads: kernels.walk(X, z, starts, free_bias, threads, NEVER),
     ]
     for call in calls:
         for one, many in zip(call(1), call(4), strict=True):
@@ -280,8 +282,8 @@ def test_read_only_input_is_accepted(kernels, free_bias):
     for array in (X, z, packed):
         array.flags.writeable = False
     C = kernels.gate_gradients(X, packed, z, 1)
-    kernels.project_cells(X, packed, C, free_bias, 1)
-    kernels.walk(X, z, C, free_bias, 1)
+    kernels.project_cells(X, packed, C, free_bias, 1, NEVER)
+    kernels.walk(X, z, C, free_bias, 1, NEVER)
 
 
 def test_backends_agree(free_bias):
@@ -293,13 +295,13 @@ def test_backends_agree(free_bias):
     C = native.gate_gradients(X, packed, z, 1)
     np.testing.assert_allclose(C, jit.gate_gradients(X, packed, z, 1), atol=1e-15)
     for ours, theirs in zip(
-        native.project_cells(X, packed, C, free_bias, 1),
-        jit.project_cells(X, packed, C, free_bias, 1),
+        native.project_cells(X, packed, C, free_bias, 1, NEVER),
+        jit.project_cells(X, packed, C, free_bias, 1, NEVER),
         strict=True,
     ):
         np.testing.assert_allclose(ours, theirs, atol=1e-13)
     for ours, theirs in zip(
-        native.walk(X, z, C, free_bias, 1), jit.walk(X, z, C, free_bias, 1), strict=True
+        native.walk(X, z, C, free_bias, 1, NEVER), jit.walk(X, z, C, free_bias, 1, NEVER), strict=True
     ):
         np.testing.assert_allclose(ours, theirs, atol=1e-11)
     for mode in (native.GATED, native.FIXED, native.CROSSING):
@@ -323,7 +325,7 @@ def test_native_refuses_wrong_shapes():
     X, _, z = data()
     packed = patterns(kernels, X)
     with pytest.raises(ValueError, match="z has the wrong shape"):
-        kernels.walk(X, z[:-1], X, False, 1)
+        kernels.walk(X, z[:-1], X, False, 1, NEVER)
     with pytest.raises(ValueError, match="packed has the wrong shape"):
         kernels.gate_gradients(X, np.concatenate([packed, packed], axis=1), z, 1)
     start = start_of_refine(kernels, kernels.FIXED, False)

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "pyconvex/matrix.hpp"
+#include "pyconvex/stop_flag.hpp"
 
 namespace pyconvex::bindings {
 
@@ -41,6 +42,12 @@ void require_shape(const Array<T>& array, std::initializer_list<Index> shape, co
 inline MatrixView as_matrix(const Array<double>& array, const char* name) {
   require_ndim(array, 2, name);
   return {array.data(), array.shape(0), array.shape(1)};
+}
+
+/// A NumPy array of one byte that the caller may set while a kernel runs.
+inline StopFlag as_stop_flag(const Array<unsigned char>& stop) {
+  require_shape(stop, {1}, "stop");
+  return {stop.data()};
 }
 
 template <class T>

@@ -9,7 +9,7 @@ using Doubles = Array<double>;
 using Integers = Array<std::int64_t>;
 
 py::tuple walk(const Doubles& X, const Doubles& z, const Doubles& starts, bool free_bias,
-               int n_threads) {
+               int n_threads, const Array<unsigned char>& stop) {
   const MatrixView x = as_matrix(X, "X");
   const MatrixView s = as_matrix(starts, "starts");
   require_shape(z, {x.rows}, "z");
@@ -18,15 +18,16 @@ py::tuple walk(const Doubles& X, const Doubles& z, const Doubles& starts, bool f
   Integers tight({s.rows, s.cols});
   double* points_out = points.mutable_data();
   std::int64_t* tight_out = tight.mutable_data();
+  const StopFlag flag = as_stop_flag(stop);
   {
     const py::gil_scoped_release unlocked;
-    pyconvex::walk(x, z.data(), s, free_bias, points_out, tight_out, n_threads);
+    pyconvex::walk(x, z.data(), s, free_bias, points_out, tight_out, n_threads, flag);
   }
   return py::make_tuple(points, tight);
 }
 
 py::tuple project_cells(const Doubles& X, const Bits& packed, const Doubles& C, bool free_bias,
-                        int n_threads) {
+                        int n_threads, const Array<unsigned char>& stop) {
   const MatrixView x = as_matrix(X, "X");
   const MatrixView c = as_matrix(C, "C");
   require_shape(packed, {c.rows, words_per_pattern(x.rows)}, "packed");
@@ -35,9 +36,10 @@ py::tuple project_cells(const Doubles& X, const Bits& packed, const Doubles& C, 
   Integers tight({c.rows, c.cols});
   double* points_out = points.mutable_data();
   std::int64_t* tight_out = tight.mutable_data();
+  const StopFlag flag = as_stop_flag(stop);
   {
     const py::gil_scoped_release unlocked;
-    pyconvex::project_cells(x, packed.data(), c, free_bias, points_out, tight_out, n_threads);
+    pyconvex::project_cells(x, packed.data(), c, free_bias, points_out, tight_out, n_threads, flag);
   }
   return py::make_tuple(points, tight);
 }
@@ -59,9 +61,11 @@ Doubles gate_gradients(const Doubles& X, const Bits& packed, const Doubles& z, i
 
 void bind_pricing(py::module_& m) {
   m.def("walk", &walk, py::arg("X").noconvert(), py::arg("z").noconvert(),
-        py::arg("starts").noconvert(), py::arg("free_bias"), py::arg("n_threads"));
+        py::arg("starts").noconvert(), py::arg("free_bias"), py::arg("n_threads"),
+        py::arg("stop").noconvert());
   m.def("project_cells", &project_cells, py::arg("X").noconvert(), py::arg("packed").noconvert(),
-        py::arg("C").noconvert(), py::arg("free_bias"), py::arg("n_threads"));
+        py::arg("C").noconvert(), py::arg("free_bias"), py::arg("n_threads"),
+        py::arg("stop").noconvert());
   m.def("gate_gradients", &gate_gradients, py::arg("X").noconvert(), py::arg("packed").noconvert(),
         py::arg("z").noconvert(), py::arg("n_threads"));
 }

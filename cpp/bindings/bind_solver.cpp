@@ -24,7 +24,8 @@ Integers to_array(const TightRows& tight) {
 py::tuple refine(const Doubles& X, const Doubles& sample_weight, const Doubles& residual,
                  const Doubles& U, const Doubles& signs, const Bits& packed, const Integers& tight,
                  double beta, bool intercept, bool free_bias, int mode, double tol,
-                 Index max_sweeps, Index max_size, double max_work) {
+                 Index max_sweeps, Index max_size, double max_work,
+                 const Array<unsigned char>& stop) {
   const MatrixView x = as_matrix(X, "X");
   const MatrixView u = as_matrix(U, "U");
   const Mode rule = as_mode(mode);
@@ -34,12 +35,13 @@ py::tuple refine(const Doubles& X, const Doubles& sample_weight, const Doubles& 
   require_shape(signs, {u.rows}, "signs");
   require_shape(packed, {rule == Mode::crossing ? 0 : u.rows, words_per_pattern(x.rows)}, "packed");
   require_shape(tight, {u.rows, x.cols}, "tight");
+  const StopFlag flag = as_stop_flag(stop);
   Refined found;
   {
     const py::gil_scoped_release unlocked;
     found = pyconvex::refine(x, sample_weight.data(), residual.data(), u, signs.data(),
                              packed.data(), tight.data(), beta, intercept, free_bias, rule, tol,
-                             max_sweeps, max_size, max_work);
+                             max_sweeps, max_size, max_work, flag);
   }
   const MatrixView weights{found.U.data(), found.U.rows(), found.U.cols()};
   const Doubles rest(found.residual.size(), found.residual.data());
@@ -57,7 +59,8 @@ void bind_solver(py::module_& m) {
         py::arg("residual").noconvert(), py::arg("U").noconvert(), py::arg("signs").noconvert(),
         py::arg("packed").noconvert(), py::arg("tight").noconvert(), py::arg("beta"),
         py::arg("intercept"), py::arg("free_bias"), py::arg("mode"), py::arg("tol"),
-        py::arg("max_sweeps"), py::arg("max_size"), py::arg("max_work"));
+        py::arg("max_sweeps"), py::arg("max_size"), py::arg("max_work"),
+        py::arg("stop").noconvert());
 }
 
 }  // namespace pyconvex::bindings

@@ -9,7 +9,8 @@ namespace pyconvex {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-Workspace::Workspace(Index n, Index p) : a(n), b(n), on(n), before(n), is_tight(n), masked(p, n) {
+Workspace::Workspace(Index n, Index p, StopFlag stop_)
+    : stop(stop_), a(n), b(n), on(n), before(n), is_tight(n), held(n), masked(p, n) {
   kinks.reserve(static_cast<std::size_t>(n));
 }
 
@@ -78,6 +79,7 @@ struct Descent {
 
 void Descent::start() {
   work.is_tight.setConstant(false);
+  work.held.setConstant(false);
   for (Index j = 0; j < n_tight; ++j) {
     work.is_tight[tight[j]] = true;
   }
@@ -94,6 +96,9 @@ void Descent::start() {
 Index Descent::run(Index max_steps) {
   start();
   for (Index step = 0; step < max_steps; ++step) {
+    if (work.stop.is_set()) {
+      return step;
+    }
     const Step result = advance();
     if (result == Step::done || (result == Step::settled && !release())) {
       return step;
@@ -112,6 +117,15 @@ Descent::Step Descent::advance() {
   if (target.isZero(0.0) || (ridge > 0.0 && !sliding && ridge * left <= noise)) {
     u.setZero();  // straight to the apex: no kink lies in between
     return Step::done;
+  }
+  if (n_tight == p - 1) {  // a ray: rows that seem to move are rounding, but for the apex
+    if (target.dot(u) <= 0.0) {
+      u.setZero();
+      return Step::done;
+    }
+    u = target;
+    work.a.noalias() = X * u;
+    return Step::settled;
   }
   const VectorXd direction = target - u;
   return direction.norm() > kRounding * u.norm() ? move_along(target, direction, sliding)
@@ -151,9 +165,8 @@ Descent::Step Descent::move_along(const VectorXd& target, const VectorXd& direct
     u += stop.t * direction;
   }
   work.a.noalias() = X * u;
-  if (stop.row >= 0 && n_tight == p - 1) {
-    u.setZero();  // on a ray the only wall is the apex
-    return Step::done;
+  if (stop.t > 0.0) {
+    work.held.setConstant(false);
   }
   if (stop.row >= 0) {
     tighten(stop.row);
@@ -269,6 +282,7 @@ bool Descent::release() {
   std::copy(tight + where + 1, tight + n_tight, tight + where);
   tight[--n_tight] = -1;
   work.is_tight[row] = false;
+  work.held[row] = true;
   on[row] = side;
   if (side) {
     switch_row(row, 1.0);
@@ -279,11 +293,15 @@ bool Descent::release() {
 // The violation of the row most worth releasing, its position in `tight` and its side. With
 // gradient = sum_k mu_k x_k the point is optimal across the adjacent cells iff
 // slopes_k <= mu_k <= 0; in a cell that may not be left only its own side counts.
+// Rows that are held were released since the last move, in vain.
 double Descent::worst_multiplier(const VectorXd& gradient, Index& where, bool& side) const {
   const VectorXd mu = face.rows.solve(gradient);
   double worst = 0.0;
   for (Index j = 0; j < n_tight; ++j) {
     const Index k = tight[j];
+    if (work.held[k]) {
+      continue;
+    }
     const double off = mu[j] * norms[k], into = (slopes[k] - mu[j]) * norms[k];
     if (off > worst && (mode == Mode::crossing || !on[k])) {
       worst = off, where = j, side = false;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "face.hpp"
+#include "pyconvex/stop_flag.hpp"
 
 namespace pyconvex {
 
@@ -23,9 +24,11 @@ using Kinks = std::vector<std::pair<double, Index>>;  // how far along a line, a
 
 /// Buffers that the functions below share: allocated once per call.
 struct Workspace {
-  Workspace(Index n, Index p);
+  Workspace(Index n, Index p, StopFlag stop_);
+  StopFlag stop;
   Eigen::VectorXd a, b;  // preactivations of u and of the direction
   Eigen::Array<bool, Eigen::Dynamic, 1> on, before, is_tight;
+  Eigen::Array<bool, Eigen::Dynamic, 1> held;  // released since the last move, in vain
   Kinks kinks;
   Eigen::MatrixXd masked;  // p x n: what masked_gram needs
 };
@@ -38,7 +41,7 @@ double norm_slope(double beta, double uu, double up, double pp, double t);
 ///     phi(u) = ridge/2 ||u||^2 + sum_on (curvature_i a_i^2 / 2 - slopes_i a_i) + beta ||u||
 ///
 /// with a = X u. Changes `u`, `on`, `tight` and `H`, the masked Gram of the rows that are on and
-/// not tight. Returns the number of steps.
+/// not tight. Returns the number of steps; ends early once work.stop is set.
 Index descend(const Rows& X, const Eigen::VectorXd& norms, Eigen::MatrixXd& H,
               const ConstVector& curvature, const ConstVector& slopes, double ridge, double beta,
               bool free_bias, Mode mode, VectorRef u, bool* on, std::int64_t* tight,

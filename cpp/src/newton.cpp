@@ -29,6 +29,7 @@ struct JointLine {
   };
 
   JointLine(Refinement& state_, const Direction& direction);
+  bool is_ray(Index j) const;
   void collect_kinks(Index j);
   double slope_at(double t) const;
   double first_zero(double low, double high) const;
@@ -65,9 +66,23 @@ JointLine::JointLine(Refinement& state_, const Direction& direction)
   std::make_heap(kinks.begin(), kinks.end(), std::greater<>());
 }
 
+// Whether all but one dimension of neuron j is taken by tight rows.
+bool JointLine::is_ray(Index j) const {
+  const Index p = state.X.cols();
+  return count_tight(state.neurons.tight.row(j).data(), p) == p - 1;
+}
+
 // Tight rows have b = 0: they do not move.
 void JointLine::collect_kinks(Index j) {
   const Index n = state.X.rows();
+  if (is_ray(j)) {  // its only kink is the apex
+    const double back = -state.neurons.U.row(j).dot(directions.row(j));
+    const double length = state.neurons.U.row(j).squaredNorm();
+    if (kLongest * back > length) {
+      kinks.emplace_back(length / back, j * n);
+    }
+    return;
+  }
   const double moving = kMoving * directions.row(j).norm();
   for (Index i = 0; i < n; ++i) {
     const bool on = state.neurons.on(j, i);
@@ -110,7 +125,7 @@ JointLine::Stop JointLine::search() {
       return {t, -1, -1};
     }
     const Index j = kinks.front().second / n, i = kinks.front().second % n;
-    if (state.mode == Mode::fixed || !cross(t, j, i)) {
+    if (state.mode == Mode::fixed || is_ray(j) || !cross(t, j, i)) {
       return {t, j, i};
     }
     low = t;

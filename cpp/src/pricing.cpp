@@ -183,13 +183,13 @@ PYCONVEX_CLONES void gate_gradient(MatrixView X, const std::uint64_t* pattern, c
 
 // Minimises ||u||^2 / 2 - z . (X u)_+, whose minima are the same up to scale.
 void walk(MatrixView X, const double* z, MatrixView starts, bool free_bias, double* points,
-          std::int64_t* tight, int n_threads) {
+          std::int64_t* tight, int n_threads, StopFlag stop) {
   const Rows rows = as_rows(X);
   const Index p = X.cols;
   const VectorXd norms = row_norms(rows);
   const VectorXd flat = VectorXd::Zero(X.rows);
   const VectorXd slopes = Eigen::Map<const VectorXd>(z, X.rows);
-  auto states = one_per_thread(starts.rows, n_threads, Workspace(X.rows, p));
+  auto states = one_per_thread(starts.rows, n_threads, Workspace(X.rows, p, stop));
   std::copy_n(starts.data, starts.rows * p, points);
   std::fill_n(tight, starts.rows * p, -1);
   parallel_for(starts.rows, states, [&](Index k, Workspace& work) {
@@ -202,12 +202,17 @@ void walk(MatrixView X, const double* z, MatrixView starts, bool free_bias, doub
 }
 
 void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, bool free_bias,
-                   double* points, std::int64_t* tight, int n_threads) {
+                   double* points, std::int64_t* tight, int n_threads, StopFlag stop) {
   const Rows rows = as_rows(X);
   const Index p = X.cols, n_words = words_per_pattern(X.rows);
   const VectorXd norms = row_norms(rows);
   auto states = one_per_thread(C.rows, n_threads, Projection{rows, norms, free_bias});
   parallel_for(C.rows, states, [&](Index g, Projection& project) {
+    if (stop.is_set()) {
+      std::fill_n(points + g * p, p, 0.0);
+      std::fill_n(tight + g * p, p, -1);
+      return;
+    }
     project(packed + g * n_words, C.row(g), tight + g * p);
     std::copy_n(project.point.data(), p, points + g * p);
   });

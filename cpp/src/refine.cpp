@@ -72,7 +72,7 @@ namespace {
 // the others short, which a sweep settles. (With walls such a step makes a row tight: progress.)
 constexpr double kStuck = 1e-4;
 
-// Joint steps that neurons free to move may spend on finding their tight rows.
+// Joint steps after a sweep of neurons that may cross.
 constexpr int kWalls = 100;
 
 struct Budget {
@@ -93,7 +93,7 @@ double sweep(Refinement& state) {
   MatrixXd H(p, p);
   VectorXd slopes, u;
   double shift = 0.0;
-  for (Index j = 0; j < neurons.size(); ++j) {
+  for (Index j = 0; j < neurons.size() && !state.work.stop.is_set(); ++j) {
     bool* on = neurons.on.row(j).data();
     std::int64_t* tight = neurons.tight.row(j).data();
     state.add_output(j, 1.0);
@@ -151,8 +151,8 @@ void merge(Refinement& state) {
   }
 }
 
-// Newton steps while they gain more per flop than `sweep_rate`; changes `rate`, what they gained,
-// and `value`, the objective. Returns the flops spent and the change of the intercept.
+// Newton steps while they pay, see `refine`; changes `rate`, what they gained per flop, and
+// `value`, the objective. Returns the flops spent and the change of the intercept.
 struct Spent {
   double work = 0.0;
   double shift = 0.0;
@@ -161,10 +161,12 @@ Spent newton_steps(Refinement& state, const Budget& budget, double sweep_work, d
                    double& rate, double& value) {
   Spent spent;
   const double after_sweep = value;
-  for (int steps = 1; rate >= sweep_rate; ++steps) {
+  for (int steps = 0; !state.work.stop.is_set(); ++steps) {
     state.neurons.drop_zeros();
     const NewtonCost cost = newton_cost(state);
-    if (state.neurons.size() == 0 || cost.size > budget.max_size || spent.work > budget.work_left) {
+    const bool enough = state.mode == Mode::crossing ? steps == kWalls : rate < sweep_rate;
+    if (enough || state.neurons.size() == 0 || cost.size > budget.max_size ||
+        spent.work > budget.work_left) {
       break;
     }
     const NewtonStep step = newton(state);
@@ -176,7 +178,7 @@ Spent newton_steps(Refinement& state, const Budget& budget, double sweep_work, d
     if (step.decrement <= budget.tol || stuck) {
       break;
     }
-    if (spent.work > 5.0 * sweep_work && (state.mode != Mode::crossing || steps >= kWalls)) {
+    if (state.mode != Mode::crossing && spent.work > 5.0 * sweep_work) {
       rate = (after_sweep - value) / spent.work;
     }
   }
@@ -207,7 +209,7 @@ Neurons as_neurons(const Rows& X, MatrixView U, const double* signs, const std::
 Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
                const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
                double beta, bool intercept, bool free_bias, Mode mode, double tol, Index max_sweeps,
-               Index max_size, double max_work) {
+               Index max_size, double max_work, StopFlag stop) {
   const Rows rows = as_rows(X);
   Refinement state{rows,
                    row_norms(rows),
@@ -218,13 +220,16 @@ Refined refine(MatrixView X, const double* sample_weight, const double* residual
                    mode,
                    as_neurons(rows, U, signs, packed, tight, mode),
                    Eigen::Map<const VectorXd>(residual, X.rows),
-                   Workspace(X.rows, X.cols)};
+                   Workspace(X.rows, X.cols, stop)};
   const double n = static_cast<double>(X.rows), p = static_cast<double>(X.cols);
   double shift = state.centre(), value = objective(state);
   double decrease = std::numeric_limits<double>::infinity(), newton_rate = decrease;
   Budget budget{tol, max_size, max_work};
   bool skipped = true;
   for (Index k = 0; k < max_sweeps && (skipped || decrease > tol) && budget.work_left >= 0.0; ++k) {
+    if (stop.is_set()) {
+      break;
+    }
     const double before = value;
     const double sweep_work = static_cast<double>(state.neurons.size()) * n * p * (p + 30.0) + 1.0;
     shift += sweep(state);

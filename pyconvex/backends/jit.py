@@ -32,6 +32,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 Bits = NDArray[np.uint64]
 Integers = NDArray[np.int64]
+Flag = NDArray[np.uint8]  # one entry; kernels end early once it is set
 
 
 def info() -> dict[str, Any]:
@@ -49,12 +50,12 @@ def gate_gradients(X: Floats, packed: Bits, z: Floats, n_threads: int) -> Floats
 
 
 def project_cells(
-    X: Floats, packed: Bits, C: Floats, free_bias: bool, n_threads: int
+    X: Floats, packed: Bits, C: Floats, free_bias: bool, n_threads: int, stop: Flag
 ) -> tuple[Floats, Integers]:
     """Project each row of C onto its closed cell: points and tight rows (n_patterns, p)."""
     X, packed, C = _read_only(X, packed, C)
     parts = _in_chunks(
-        lambda part: jit_pricing.project_cells(X, packed[part], C[part], free_bias),
+        lambda part: jit_pricing.project_cells(X, packed[part], C[part], free_bias, stop),
         len(packed),
         n_threads,
     )
@@ -63,12 +64,12 @@ def project_cells(
 
 
 def walk(
-    X: Floats, z: Floats, starts: Floats, free_bias: bool, n_threads: int
+    X: Floats, z: Floats, starts: Floats, free_bias: bool, n_threads: int, stop: Flag
 ) -> tuple[Floats, Integers]:
     """Local maxima of z . (X u)_+ over the unit ball: points and tight rows (k, p)."""
     X, z, starts = _read_only(X, z, starts)
     parts = _in_chunks(
-        lambda part: jit_pricing.walk(X, z, starts[part], free_bias), len(starts), n_threads
+        lambda part: jit_pricing.walk(X, z, starts[part], free_bias, stop), len(starts), n_threads
     )
     points, tight = zip(*parts, strict=True)
     return np.concatenate(points), np.concatenate(tight)
@@ -90,6 +91,7 @@ def refine(
     max_sweeps: int,
     max_size: int,
     max_work: float,
+    stop: Flag,
 ) -> tuple[Integers, Floats, Integers, Floats, float, float]:
     """Block updates and Newton steps over few neurons; see ``jit_solver.refine``."""
     X, sample_weight, residual, U, signs, packed, tight = _read_only(
@@ -97,7 +99,7 @@ def refine(
     )
     result: tuple[Integers, Floats, Integers, Floats, float, float] = jit_solver.refine(
         X, sample_weight, residual, U, signs, packed, tight, float(beta), bool(intercept),
-        bool(free_bias), mode, float(tol), max_sweeps, max_size, float(max_work),
+        bool(free_bias), mode, float(tol), max_sweeps, max_size, float(max_work), stop,
     )  # fmt: skip
     return result
 

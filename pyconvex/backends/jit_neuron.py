@@ -207,16 +207,19 @@ def line_search(a, b, on, is_tight, moving, curvature, slopes, ridge, beta, uu, 
 
 
 @njit(cache=True, nogil=True)
-def worst_multiplier(tight, n_tight, gradient, Q, R, slopes, on, norms, mode):
+def worst_multiplier(tight, n_tight, gradient, Q, R, slopes, on, norms, held, mode):
     """Position in ``tight`` of the row most worth releasing, its side and the violation.
 
     With gradient = sum_k mu_k x_k the point is optimal across the adjacent cells iff
-    slopes_k <= mu_k <= 0; in a cell that may not be left only its own side counts.
+    slopes_k <= mu_k <= 0; in a cell that may not be left only its own side counts. Rows that
+    are held were released since the last move, in vain.
     """
     mu = np.linalg.solve(R, np.dot(Q.T, gradient))
     worst, where, side = 0.0, -1, False
     for j in range(n_tight):
         k = tight[j]
+        if held[k]:
+            continue
         off, into = mu[j] * norms[k], (slopes[k] - mu[j]) * norms[k]
         if off > worst and (mode == CROSSING or not on[k]):
             worst, where, side = off, j, False
@@ -261,7 +264,7 @@ def bias_first(q, u, target, noise):
 
 @njit(cache=True, nogil=True)
 def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on, tight,
-            max_steps):
+            max_steps, stop):
     """Minimise one neuron's objective from u, along faces, to a point no release improves.
 
         phi(u) = ridge/2 ||u||^2 + sum_on (curvature_i a_i^2 / 2 - slopes_i a_i) + beta ||u||
@@ -269,10 +272,12 @@ def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on,
     with a = X u. Each step goes to the minimiser of the present face or to the kink that stops
     it, whose row then becomes tight; at a face's minimiser the worst multiplier's row is
     released. Changes ``u``, ``on``, ``tight`` (padded with -1) and ``H``, the masked Gram of
-    the rows that are on and not tight. Returns the number of steps.
+    the rows that are on and not tight. Returns the number of steps; ends early once stop[0]
+    is set.
     """
     n, p = X.shape
     n_tight = count_tight(tight)
+    held = np.zeros(n, np.bool_)
     is_tight = np.zeros(n, np.bool_)
     for j in range(n_tight):
         is_tight[tight[j]] = True
@@ -284,6 +289,8 @@ def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on,
     before = on.copy()
     noise = ROUNDING * np.dot(np.abs(slopes), norms)  # of q
     for step in range(max_steps):
+        if stop[0]:
+            return step
         basis, Q, R = face_basis(X, tight, n_tight, free_bias)
         size = np.sqrt(penalised_dot(u, u, free_bias))
         bias_only = free_bias and n_tight == 0
@@ -295,7 +302,13 @@ def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on,
             return step
         direction = target - u
         length = np.sqrt(np.dot(direction, direction))
-        if length > ROUNDING * np.sqrt(np.dot(u, u)):
+        if n_tight == p - 1:  # a ray: rows that seem to move are rounding, but for the apex
+            if np.dot(target, u) <= 0.0:
+                u[:] = 0.0
+                return step
+            u[:] = target
+            a = np.dot(X, u)
+        elif length > ROUNDING * np.sqrt(np.dot(u, u)):
             uu, up = size * size, penalised_dot(u, direction, free_bias)
             pp = penalised_dot(direction, direction, free_bias)
             b = np.dot(X, direction)
@@ -311,9 +324,8 @@ def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on,
             arrived = row < 0 and (abs(t - 1.0) < 1e-6 or (same_cell and t > 0.0))
             u[:] = target if arrived else u + t * direction
             a = np.dot(X, u)
-            if row >= 0 and n_tight == p - 1:
-                u[:] = 0.0  # on a ray the only wall is the apex
-                return step
+            if t > 0.0:
+                held[:] = False
             if row >= 0:
                 if on[row]:
                     switch(X[row], slopes[row], curvature[row], -1.0, q, H)
@@ -327,7 +339,7 @@ def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on,
             return step
         gradient, scale = cone_gradient(H, q, u, ridge, beta, free_bias)
         worst, where, side = worst_multiplier(tight, n_tight, gradient, Q, R, slopes, on, norms,
-                                              mode)
+                                              held, mode)
         if worst <= RELEASE * scale:
             return step
         row = tight[where]
@@ -335,6 +347,7 @@ def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on,
         n_tight -= 1
         tight[n_tight] = -1
         is_tight[row] = False
+        held[row] = True
         on[row] = side
         if side:
             switch(X[row], slopes[row], curvature[row], 1.0, q, H)

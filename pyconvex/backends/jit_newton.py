@@ -178,7 +178,9 @@ def joint_line_search(norms, sample_weight, residual, fit, U, directions, a, b, 
     the kink that ended the search, or -1, -1.
     """
     m, n = a.shape
+    p = U.shape[1]
     uu, up, pp = np.zeros(m), np.zeros(m), np.zeros(m)
+    ray = np.zeros(m, np.bool_)
     kinks = np.empty(m * n if mode != GATED else 0)
     where = np.empty(kinks.shape[0], np.int64)
     count = 0
@@ -187,6 +189,14 @@ def joint_line_search(norms, sample_weight, residual, fit, U, directions, a, b, 
         up[j] = penalised_dot(U[j], directions[j], free_bias)
         pp[j] = penalised_dot(directions[j], directions[j], free_bias)
         if mode == GATED:
+            continue
+        if count_tight(tight[j]) == p - 1:  # a ray: its only kink is the apex
+            ray[j] = True
+            back = -np.dot(U[j], directions[j])
+            if 2.0 * back > np.dot(U[j], U[j]):
+                kinks[count] = np.dot(U[j], U[j]) / back
+                where[count] = j * n
+                count += 1
             continue
         moving = MOVING * np.sqrt(np.dot(directions[j], directions[j]))
         is_tight = np.zeros(n, np.bool_)
@@ -219,7 +229,7 @@ def joint_line_search(norms, sample_weight, residual, fit, U, directions, a, b, 
         if k == count:
             return t, -1, -1
         j, i = where[order[k]] // n, where[order[k]] % n
-        if mode == FIXED:
+        if mode == FIXED or ray[j]:
             return t, j, i
         change = (-1.0 if on[j, i] else 1.0) * signs[j] * b[j, i]
         old, new = fit[i], fit[i] + change

@@ -7,7 +7,7 @@ from .jit_neuron import CROSSING, descend, row_norms, unpack_bits
 
 
 @njit(cache=True, nogil=True)
-def walk(X, z, starts, free_bias):
+def walk(X, z, starts, free_bias, stop):
     """Local maxima over the unit ball of z . (X u)_+, one from each start, shape (k, p).
 
     Minimises ||u||^2 / 2 - z . (X u)_+, whose minima are the same up to scale. Returns the
@@ -21,7 +21,7 @@ def walk(X, z, starts, free_bias):
     for k in range(starts.shape[0]):
         on = np.dot(X, points[k]) > 0.0
         descend(X, norms, np.zeros((p, p)), flat, z, 1.0, 0.0, free_bias, CROSSING,
-                points[k], on, tight[k], 200 * p)
+                points[k], on, tight[k], 200 * p, stop)
     return points, tight
 
 
@@ -130,15 +130,17 @@ def project(A, norms, c, free_bias):
 
 
 @njit(cache=True, nogil=True)
-def project_cells(X, packed, C, free_bias):
+def project_cells(X, packed, C, free_bias, stop):
     """Project each row of C (P, p) onto its closed cell; points (P, p) and tight rows (P, p)."""
     n, p = X.shape
     norms = row_norms(X)
     bits = unpack_bits(packed, n)
-    points = np.empty(C.shape)
-    tight = np.empty((C.shape[0], p), np.int64)
+    points = np.zeros(C.shape)
+    tight = np.full((C.shape[0], p), -1, np.int64)
     A = np.empty((n, p))
     for g in range(C.shape[0]):
+        if stop[0]:
+            break
         for i in range(n):
             A[i] = X[i] if bits[g, i] else -X[i]
         points[g], tight[g] = project(A, norms, C[g].copy(), free_bias)

@@ -9,20 +9,23 @@ from .jit_newton import centre, neuron_output, newton, newton_work, objective
 # A gated joint step that gains less of what it promised: a neuron shrinks to nothing and stops
 # the others short, which a sweep settles. (With walls such a step makes a row tight: progress.)
 STUCK = 1e-4
-WALLS = 100  # joint steps that neurons free to move may spend on finding their tight rows
+WALLS = 100  # joint steps after a sweep of neurons that may cross
 
 
 @njit(cache=True, nogil=True)
-def sweep(X, norms, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias, mode):
+def sweep(X, norms, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias, mode,
+          stop):
     """One pass of exact block updates; changes residual, U, on and tight; returns the shift."""
     p = X.shape[1]
     shift = 0.0
     for j in range(U.shape[0]):
+        if stop[0]:
+            break
         residual += signs[j] * neuron_output(X, U[j], on[j], mode)
         H = masked_gram(X, on[j], tight[j], sample_weight)
         slopes = signs[j] * sample_weight * residual
         descend(X, norms, H, sample_weight, slopes, 0.0, beta, free_bias, mode,
-                U[j], on[j], tight[j], 50 * p)
+                U[j], on[j], tight[j], 50 * p, stop)
         if penalised_dot(U[j], U[j], free_bias) == 0.0:
             U[j] = 0.0  # a constant neuron is the intercept's business
             tight[j] = -1
@@ -76,15 +79,17 @@ def nonzero(U):
 
 @njit(cache=True, nogil=True)
 def refine(X, sample_weight, residual, U, signs, packed, tight, beta, intercept, free_bias, mode,
-           tol, max_sweeps, max_size, max_work):
+           tol, max_sweeps, max_size, max_work, stop):
     """Sweeps of exact block updates, each followed by joint Newton steps on the faces.
 
-    Newton steps go on while they gain more per flop than the sweep did; when they gain less the
-    next sweeps go without them, until sweeps slow down to twice that rate, twice again, and so
-    on. Ends when a sweep and its Newton steps lower the objective by less than ``tol``, after
-    ``max_sweeps`` or when ``max_work`` flops are spent. Systems larger than ``max_size`` are
-    left out. Returns the indices of the neurons that stayed, their weights (m, p) and tight
-    rows (m, p; -1 pads), the residual, the change of the intercept and the last decrease.
+    Where masks or cones are fixed Newton steps go on while they gain more per flop than the
+    sweep did; when they gain less the next sweeps go without them, until sweeps slow down to
+    twice that rate, twice again, and so on. Neurons that may cross get up to WALLS steps, most
+    of which find tight rows. Ends when a sweep and its Newton steps lower the objective by less
+    than ``tol``, after ``max_sweeps``, when ``max_work`` flops are spent or stop[0] is set.
+    Systems larger than ``max_size`` are left out. Returns the indices of the neurons that
+    stayed, their weights (m, p) and tight rows (m, p; -1 pads), the residual, the change of the
+    intercept and the last decrease.
     """
     n, p = X.shape
     norms = row_norms(X)
@@ -98,19 +103,20 @@ def refine(X, sample_weight, residual, U, signs, packed, tight, beta, intercept,
         before = value
         sweep_work = U.shape[0] * n * p * (p + 30.0) + 1.0
         shift += sweep(X, norms, sample_weight, residual, U, signs, on, tight, beta, intercept,
-                       free_bias, mode)
+                       free_bias, mode, stop)
         if mode == CROSSING:
             merge(X, norms, residual, U, signs, on, tight)
-        value = objective(residual, sample_weight, U, beta, free_bias)
+        after_sweep = value = objective(residual, sample_weight, U, beta, free_bias)
         sweep_rate = (before - value) / sweep_work
+        skipped = newton_rate < sweep_rate
         total += sweep_work
         work, steps = 0.0, 0
-        after_sweep = value
-        skipped = newton_rate < sweep_rate
-        while newton_rate >= sweep_rate:
+        while not stop[0]:
             stay = nonzero(U)
             kept, U, signs, on, tight = kept[stay], U[stay], signs[stay], on[stay], tight[stay]
             step_work, size = newton_work(X, tight, mode)
+            if steps == WALLS if mode == CROSSING else newton_rate < sweep_rate:
+                break
             if U.shape[0] == 0 or size > max_size or total + work > max_work:
                 break
             decrement, moved = newton(X, norms, sample_weight, residual, U, signs, on, tight,
@@ -121,11 +127,11 @@ def refine(X, sample_weight, residual, U, signs, packed, tight, beta, intercept,
             stuck = mode == GATED and start - value <= STUCK * decrement
             if decrement <= tol or stuck:
                 break
-            if work > 5.0 * sweep_work and (mode != CROSSING or steps >= WALLS):
+            if mode != CROSSING and work > 5.0 * sweep_work:
                 newton_rate = (after_sweep - value) / work
         total += work
         decrease = before - value
-        if total > max_work or (decrease <= tol and not skipped):
+        if total > max_work or stop[0] or (decrease <= tol and not skipped):
             break
         if skipped:  # Newton gets another chance as sweeps slow down
             newton_rate = np.inf if decrease <= tol else 2.0 * newton_rate
