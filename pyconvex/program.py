@@ -115,4 +115,4 @@ class Problem:
 
 def relative_gap(objective: float, dual_objective: float) -> float:
     """Return (objective - dual objective) / objective; 0 where the objective is 0."""
-    return (objective - dual_objective) / objective if objective > 0.0 else 0.0
+    return 0.0 if objective == 0.0 else (objective - dual_objective) / objective

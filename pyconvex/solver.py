@@ -29,6 +29,7 @@ _N_COLUMNS = 16  # columns added per round
 _MAX_SWEEPS = 10  # sweeps of one kernel call
 _MAX_CALLS = 10  # kernel calls between two pricings
 _CONFIRM = 8  # times the usual starts before a local certificate is given
+_RISE = 1e-12  # an objective may rise by this much, relative
 _NO_PROGRESS = 1e-15  # relative changes of the objective below this say nothing
 _PATIENCE = 3  # rounds without progress until a solve is called stalled
 
@@ -130,9 +131,11 @@ class Solver:
                 return neurons, dual, status
             # The gap shrinks like the root of the distance to the optimum over these neurons.
             target = objective * max(min(1e-4 * gap, gap * gap), _NO_PROGRESS)
-            neurons = self._refine(self._add(neurons, columns), target, monitor)
-            progress = objective - problem.objective(neurons.residual, neurons.U)
-            idle = idle + 1 if progress <= _NO_PROGRESS * objective else 0
+            moved = self._refine(self._add(neurons, columns), target, monitor)
+            progress = objective - problem.objective(moved.residual, moved.U)
+            idle = 0 if progress > _NO_PROGRESS * objective else idle + 1
+            if progress > -_RISE * objective:  # never go up, nor follow a NaN
+                neurons = moved
             if idle == _PATIENCE:
                 return neurons, dual, Status.STALLED
 

@@ -18,6 +18,7 @@ constexpr Index kMaxSize = 3000;     // unknowns up to which joint Newton steps 
 constexpr double kMaxWork = 3e9;     // flops of one refinement
 constexpr int kConfirm = 8;          // times the usual starts before a local certificate is given
 constexpr double kNoProgress = 1e-15;  // relative changes of the objective below this say nothing
+constexpr double kRise = 1e-12;       // an objective may rise by this much, relative
 constexpr int kPatience = 3;         // rounds without progress until a solve is called stalled
 
 }  // namespace
@@ -65,10 +66,14 @@ Solution Solver::solve() {
       break;
     }
     // The gap shrinks like the root of the distance to the optimum over these neurons.
-    add(state, columns);
-    refine(state, objective * std::max(std::min(1e-4 * gap, gap * gap), kNoProgress));
-    const double progress = objective - problem_.objective(state.residual, state.U);
-    idle = progress <= kNoProgress * objective ? idle + 1 : 0;
+    State moved = state;
+    add(moved, columns);
+    refine(moved, objective * std::max(std::min(1e-4 * gap, gap * gap), kNoProgress));
+    const double progress = objective - problem_.objective(moved.residual, moved.U);
+    idle = progress > kNoProgress * objective ? 0 : idle + 1;
+    if (progress > -kRise * objective) {  // never go up, nor follow a NaN
+      state = std::move(moved);
+    }
     if (idle == kPatience) {
       report.status = Status::stalled;
       recompute(state);

@@ -236,9 +236,10 @@ Descent::Stop Descent::line_search(const VectorXd& direction) {
 // The kinks ahead, as a heap: the nearest is in front, few are ever needed.
 void Descent::collect_kinks(double length) {
   work.kinks.clear();
+  const double rest = resting(length, u.norm());
   for (Index i = 0; mode != Mode::gated && i < n; ++i) {
     const double a = work.a[i], b = work.b[i];
-    if (!work.is_tight[i] && std::abs(b) > kMoving * norms[i] * length && (b < 0.0) == on[i]) {
+    if (!work.is_tight[i] && std::abs(b) > rest * norms[i] && (b < 0.0) == on[i]) {
       work.kinks.emplace_back(std::max(on[i] ? a : -a, 0.0) / std::abs(b), i);
     }
   }

@@ -16,6 +16,7 @@ enum class Mode {
 };
 
 constexpr double kMoving = 1e-11;  // a row whose preactivation changes less, relative, stands still
+constexpr double kFloat = 1e-14;  // a preactivation may be off by this, relative to the weights
 constexpr double kRounding = 1e-13;  // of a sum, relative to the sum of absolute values
 constexpr double kRelease = 1e-9;    // multipliers may violate their box by this much, relative
 
@@ -32,6 +33,11 @@ struct Workspace {
   Kinks kinks;
   Eigen::MatrixXd masked;  // p x n: what masked_gram needs
 };
+
+/// Change of a unit row's preactivation that is rounding, for a step from weights of given norm.
+inline double resting(double length, double size) {
+  return kMoving * length + kFloat * size;
+}
 
 /// beta d/dt ||u + t p|| from the three inner products.
 double norm_slope(double beta, double uu, double up, double pp, double t);

@@ -10,6 +10,7 @@ namespace {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
+constexpr double kVanished = 1e-7;  // a step that shrinks a neuron by this was on its way to zero
 constexpr double kLongest = 2.0;  // no step goes further than twice the Newton step
 
 // A search along all directions together: t = 0 .. kLongest.
@@ -83,7 +84,7 @@ void JointLine::collect_kinks(Index j) {
     }
     return;
   }
-  const double moving = kMoving * directions.row(j).norm();
+  const double moving = resting(directions.row(j).norm(), state.neurons.U.row(j).norm());
   for (Index i = 0; i < n; ++i) {
     const bool on = state.neurons.on(j, i);
     if (std::abs(b(j, i)) <= moving * state.norms[i] || (b(j, i) < 0.0) != on) {
@@ -153,13 +154,18 @@ bool JointLine::cross(double t, Index j, Index i) {
   return true;
 }
 
-// The row at which the search ended becomes tight.
-void tighten(Neurons& neurons, Index j, Index row) {
+// Move neuron j; where the search ended at one of its rows (`row` >= 0) that becomes tight.
+void move(Refinement& state, Index j, const Eigen::RowVectorXd& step, Index row) {
+  Neurons& neurons = state.neurons;
   const Index p = neurons.U.cols(), k = count_tight(neurons.tight.row(j).data(), p);
-  if (k == p - 1) {
-    neurons.U.row(j).setZero();  // on a ray the only wall is the apex
+  const VectorXd old = neurons.U.row(j), next = old + step.transpose();
+  const double before = penalised_dot(old, old, state.free_bias);
+  neurons.U.row(j) = next;
+  const bool at_apex = row >= 0 && k == p - 1;  // the only wall of a ray
+  if (at_apex || penalised_dot(next, next, state.free_bias) <= kVanished * kVanished * before) {
+    neurons.U.row(j).setZero();
     neurons.tight.row(j).setConstant(-1);
-  } else {
+  } else if (row >= 0) {
     neurons.tight(j, k) = row;
   }
 }
@@ -196,11 +202,8 @@ NewtonStep newton(Refinement& state) {
     state.add_output(j, 1.0);
   }
   const JointLine::Stop stop = line.search();
-  state.neurons.U += stop.t * direction.U;
-  if (stop.neuron >= 0) {
-    tighten(state.neurons, stop.neuron, stop.row);
-  }
   for (Index j = 0; j < m; ++j) {
+    move(state, j, stop.t * direction.U.row(j), j == stop.neuron ? stop.row : -1);
     state.add_output(j, -1.0);
   }
   return {direction.decrement, state.centre()};

@@ -74,7 +74,7 @@ double Problem::norm_bound(const VectorXd& z) const {
 }
 
 double relative_gap(double objective, double dual_objective) {
-  return objective > 0.0 ? (objective - dual_objective) / objective : 0.0;
+  return objective == 0.0 ? 0.0 : (objective - dual_objective) / objective;
 }
 
 void check_finite(MatrixView X, const char* name) {

@@ -6,8 +6,15 @@ from numba import njit
 GATED, FIXED, CROSSING = 0, 1, 2  # masks without cones; cones that hold; cones that may be left
 
 MOVING = 1e-11  # a row whose preactivation changes less than this, relative, does not move
+FLOAT = 1e-14  # a preactivation may be off by this much, relative to the weights
 ROUNDING = 1e-13  # a sum may be off by this much, relative to the sum of absolute values
 RELEASE = 1e-9  # multipliers may violate their box by this much, relative
+
+
+@njit(cache=True, nogil=True)
+def resting(length, u):
+    """Change of a unit row's preactivation that is rounding, for a step of a length from u."""
+    return MOVING * length + FLOAT * np.sqrt(np.dot(u, u))
 
 
 @njit(cache=True, nogil=True)
@@ -313,7 +320,7 @@ def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on,
             pp = penalised_dot(direction, direction, free_bias)
             b = np.dot(X, direction)
             before[:] = on
-            t, row = line_search(a, b, on, is_tight, MOVING * norms * length, curvature, slopes,
+            t, row = line_search(a, b, on, is_tight, resting(length, u) * norms, curvature, slopes,
                                  ridge, beta, uu, up, pp, mode)
             same_cell = not sliding
             for i in range(n):

@@ -7,12 +7,14 @@ from .jit_neuron import (
     CROSSING,
     FIXED,
     GATED,
-    MOVING,
     count_tight,
     face_basis,
     norm_slope,
     penalised_dot,
+    resting,
 )
+
+VANISHED = 1e-7  # a neuron that a step shrinks by this factor was on its way to zero
 
 
 @njit(cache=True, nogil=True)
@@ -198,7 +200,7 @@ def joint_line_search(norms, sample_weight, residual, fit, U, directions, a, b, 
                 where[count] = j * n
                 count += 1
             continue
-        moving = MOVING * np.sqrt(np.dot(directions[j], directions[j]))
+        moving = resting(np.sqrt(np.dot(directions[j], directions[j])), U[j])
         is_tight = np.zeros(n, np.bool_)
         for k in range(count_tight(tight[j])):
             is_tight[tight[j, k]] = True
@@ -271,14 +273,15 @@ def newton(X, norms, sample_weight, residual, U, signs, on, tight, beta, interce
         residual += signs[j] * neuron_output(X, U[j], on[j], mode)
     t, wall, row = joint_line_search(norms, sample_weight, start, fit, U, directions, a, b, signs,
                                      on, tight, beta, free_bias, mode)
-    U += t * directions
-    if wall >= 0:
-        k = count_tight(tight[wall])
-        if k == p - 1:
-            U[wall] = 0.0  # on a ray the only wall is the apex
-            tight[wall] = -1
-        else:
-            tight[wall, k] = row
+    for j in range(m):
+        before = penalised_dot(U[j], U[j], free_bias)
+        U[j] += t * directions[j]
+        ray = j == wall and count_tight(tight[j]) == p - 1  # its only wall is the apex
+        if ray or penalised_dot(U[j], U[j], free_bias) <= VANISHED**2 * before:
+            U[j] = 0.0
+            tight[j] = -1
+        elif j == wall:
+            tight[j, count_tight(tight[j])] = row
     for j in range(m):
         residual -= signs[j] * neuron_output(X, U[j], on[j], mode)
     return decrement, centre(residual, sample_weight, intercept)
