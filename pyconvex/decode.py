@@ -84,7 +84,8 @@ def encode(
 
 
 def _gate_rows(network: Network, coordinates: Coordinates) -> Array:
-    assert network.gates is not None and network.gate_bias is not None
+    assert network.gates is not None
+    assert network.gate_bias is not None
     if coordinates.ones:
         return np.column_stack([network.gates, network.gate_bias])
     return network.gates

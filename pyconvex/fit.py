@@ -286,9 +286,7 @@ class _Task:
             solver = Solver(merged, pricing, kernels, kernels.CROSSING, nothing, tol)
         else:
             solver = pattern_solver(problem, chosen, rows, not gated, tol, kernels, n_threads)
-        task = cls(
-            X[rows], problem.y, problem.sample_weight, coordinates, solver, chosen, gated
-        )
+        task = cls(X[rows], problem.y, problem.sample_weight, coordinates, solver, chosen, gated)
         if beta is None:
             problem = replace(solver.problem, beta=0.01 * task.beta_max() or 1.0)
             task = replace(task, solver=replace(solver, problem=problem))
@@ -317,9 +315,7 @@ class _Task:
             raise ValueError("warm_start is of another model: pass a fit of the same model")
         return encode(network, self.solver, self.coordinates, self.X, self.patterns)
 
-    def result(
-        self, neurons: Neurons, dual: float, status: Status, monitor: Monitor
-    ) -> Fit:
+    def result(self, neurons: Neurons, dual: float, status: Status, monitor: Monitor) -> Fit:
         """Decode the network and certify it: all figures come from its own predictions."""
         problem = self.solver.problem
         gates = self.patterns.gates if self.gated and self.patterns is not None else None

@@ -50,7 +50,7 @@ class Network:
 
     def __post_init__(self) -> None:
         m, d = self._array("hidden_weights", 2).shape
-        shapes = {"hidden_bias": (m,), "output_weights": (m,)}
+        shapes: dict[str, tuple[int, ...]] = {"hidden_bias": (m,), "output_weights": (m,)}
         if (self.gates is None) != (self.gate_bias is None):
             raise ValueError("gates and gate_bias belong together: pass both or neither")
         if self.gates is not None:
@@ -77,7 +77,7 @@ class Network:
     @property
     def n_features(self) -> int:
         """Number of inputs."""
-        return self.hidden_weights.shape[1]
+        return int(self.hidden_weights.shape[1])
 
     def predict(self, X: ArrayLike) -> Array:
         """Return the output f(x) for each row of X.

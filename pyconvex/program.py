@@ -83,7 +83,7 @@ class Problem:
         if len(X) == len(self.X):
             return self
         group = group.reshape(-1)
-        weight = np.bincount(group, self.sample_weight)
+        weight: Array = np.bincount(group, self.sample_weight).astype(np.float64)
         mean = np.bincount(group, self.sample_weight * self.y) / weight
         order = np.argsort(first)  # rows keep the order in which they first appear
         offset = self.loss.value(self.y - mean[group], self.sample_weight)

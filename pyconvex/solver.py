@@ -155,7 +155,8 @@ class Solver:
         activations: Array = U @ self.problem.X.T
         if self.mode == self.kernels.CROSSING:
             return np.maximum(activations, 0.0)
-        return activations * self.kernels.unpack(self.packed[pattern], len(self.problem.y))
+        masks = self.kernels.unpack(self.packed[pattern], len(self.problem.y))
+        return np.where(masks, activations, 0.0)
 
     def _recomputed(self, neurons: Neurons) -> Neurons:
         """Take the residual afresh from the weights, with the best intercept."""
@@ -168,7 +169,7 @@ class Solver:
     def _add(self, neurons: Neurons, columns: Columns) -> Neurons:
         """Add the best columns one by one, each with its best size on the present residual."""
         problem, weights = self.problem, self.problem.sample_weight
-        columns = columns[self._new(neurons, columns)[: _N_COLUMNS]]
+        columns = columns[self._new(neurons, columns)[:_N_COLUMNS]]
         residual = neurons.residual.copy()
         sizes = np.zeros(len(columns))
         outputs = self.outputs(columns.points, columns.pattern) * columns.signs[:, np.newaxis]

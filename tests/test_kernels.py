@@ -301,7 +301,9 @@ def test_backends_agree(free_bias):
     ):
         np.testing.assert_allclose(ours, theirs, atol=1e-13)
     for ours, theirs in zip(
-        native.walk(X, z, C, free_bias, 1, NEVER), jit.walk(X, z, C, free_bias, 1, NEVER), strict=True
+        native.walk(X, z, C, free_bias, 1, NEVER),
+        jit.walk(X, z, C, free_bias, 1, NEVER),
+        strict=True,
     ):
         np.testing.assert_allclose(ours, theirs, atol=1e-11)
     for mode in (native.GATED, native.FIXED, native.CROSSING):

@@ -11,15 +11,15 @@ namespace {
 using Eigen::VectorXd;
 
 // The same numbers as in pyconvex/solver.py; a test compares them.
-constexpr Index kColumns = 16;       // columns added per round
-constexpr Index kMaxSweeps = 10;     // sweeps of one refinement
-constexpr Index kMaxCalls = 10;      // refinements between two pricings
-constexpr Index kMaxSize = 3000;     // unknowns up to which joint Newton steps are tried
-constexpr double kMaxWork = 3e9;     // flops of one refinement
-constexpr int kConfirm = 8;          // times the usual starts before a local certificate is given
+constexpr Index kColumns = 16;         // columns added per round
+constexpr Index kMaxSweeps = 10;       // sweeps of one refinement
+constexpr Index kMaxCalls = 10;        // refinements between two pricings
+constexpr Index kMaxSize = 3000;       // unknowns up to which joint Newton steps are tried
+constexpr double kMaxWork = 3e9;       // flops of one refinement
+constexpr int kConfirm = 8;            // times the usual starts before a local certificate is given
 constexpr double kNoProgress = 1e-15;  // relative changes of the objective below this say nothing
-constexpr double kRise = 1e-12;       // an objective may rise by this much, relative
-constexpr int kPatience = 3;         // rounds without progress until a solve is called stalled
+constexpr double kRise = 1e-12;        // an objective may rise by this much, relative
+constexpr int kPatience = 3;           // rounds without progress until a solve is called stalled
 
 }  // namespace
 
@@ -157,7 +157,8 @@ void Solver::add(State& state, const Columns& columns) const {
 
 bool Solver::in_use(const State& state, const Columns& columns, Index k) const {
   for (Index j = 0; j < state.size() && mode_ != Mode::crossing; ++j) {
-    if (state.pattern[static_cast<std::size_t>(j)] == columns.pattern[static_cast<std::size_t>(k)] &&
+    if (state.pattern[static_cast<std::size_t>(j)] ==
+            columns.pattern[static_cast<std::size_t>(k)] &&
         state.signs[j] == columns.signs[k]) {
       return true;
     }
@@ -186,13 +187,13 @@ void Solver::refine(State& state, double target) const {
         bits.insert(bits.end(), packed_.data() + g * n_words, packed_.data() + (g + 1) * n_words);
       }
     }
-    const Refined found = pyconvex::refine(
-        problem_.rows(), problem_.sample_weight.data(), state.residual.data(),
-        {state.U.data(), state.U.rows(), state.U.cols()}, state.signs.data(), bits.data(),
-        state.tight.data(), problem_.beta, problem_.intercept, problem_.free_bias, mode_, target,
-        kMaxSweeps, kMaxSize, kMaxWork);
-    State next{found.U, VectorXd(found.U.rows()), found.tight, {}, state.intercept + found.shift,
-               found.residual};
+    const Refined found =
+        pyconvex::refine(problem_.rows(), problem_.sample_weight.data(), state.residual.data(),
+                         {state.U.data(), state.U.rows(), state.U.cols()}, state.signs.data(),
+                         bits.data(), state.tight.data(), problem_.beta, problem_.intercept,
+                         problem_.free_bias, mode_, target, kMaxSweeps, kMaxSize, kMaxWork);
+    State next{found.U, VectorXd(found.U.rows()),      found.tight,
+               {},      state.intercept + found.shift, found.residual};
     for (Index j = 0; j < next.size(); ++j) {
       const auto from = static_cast<std::size_t>(found.kept[static_cast<std::size_t>(j)]);
       next.signs[j] = state.signs[static_cast<Index>(from)];

@@ -13,8 +13,8 @@ namespace {
 
 using Eigen::VectorXd;
 
-constexpr Index kChunk = 64;    // cells projected between two looks at the best norm so far
-constexpr Index kStarts = 32;   // Gaussian starts of a local search
+constexpr Index kChunk = 64;   // cells projected between two looks at the best norm so far
+constexpr Index kStarts = 32;  // Gaussian starts of a local search
 constexpr double kPi = 3.14159265358979323846;
 
 MatrixView view(const RowMatrix& matrix) {
@@ -46,8 +46,8 @@ struct Collector {
   }
 
   Columns sorted(Index p) const {
-    const auto order = descending(
-        Eigen::Map<const VectorXd>(values.data(), static_cast<Index>(values.size())));
+    const auto order =
+        descending(Eigen::Map<const VectorXd>(values.data(), static_cast<Index>(values.size())));
     const auto k = static_cast<Index>(order.size());
     Columns columns{RowMatrix(k, p), VectorXd(k), TightRows::Constant(k, p, -1), {}, VectorXd(k)};
     for (Index j = 0; j < k; ++j) {
@@ -114,8 +114,8 @@ class PatternPricing : public Pricing {
         const auto* first = packed_.data() + (g % P) * n_words;
         bits.insert(bits.end(), first, first + n_words);
       }
-      project_cells(problem.rows(), bits.data(), view(gradients), problem.free_bias,
-                    points.data(), tight.row(start).data(), n_threads_);
+      project_cells(problem.rows(), bits.data(), view(gradients), problem.free_bias, points.data(),
+                    tight.row(start).data(), n_threads_);
       const VectorXd values = problem.norms(points);
       norm = std::max(norm, values.maxCoeff());
       for (Index k = 0; k < count; ++k) {
@@ -142,8 +142,8 @@ class LocalPricing : public Pricing {
 
   bool exact() const override { return false; }
 
-  double price(const Problem& problem, const VectorXd& z, const RowMatrix& U,
-               const VectorXd& signs, int effort, Columns& columns) override {
+  double price(const Problem& problem, const VectorXd& z, const RowMatrix& U, const VectorXd& signs,
+               int effort, Columns& columns) override {
     const RowMatrix fresh = starts(problem, z, effort * kStarts);
     TightRows tight[2];
     Collector found;
@@ -227,7 +227,9 @@ class LocalPricing : public Pricing {
     const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
     return radius * std::cos(2.0 * kPi * uniform());
   }
-  Index row(Index n) { return std::min(static_cast<Index>(uniform() * static_cast<double>(n)), n - 1); }
+  Index row(Index n) {
+    return std::min(static_cast<Index>(uniform() * static_cast<double>(n)), n - 1);
+  }
 
   // The best column of each sign and pattern.
   static Columns distinct(const Problem& problem, const Columns& columns) {

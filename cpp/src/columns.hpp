@@ -13,11 +13,11 @@ namespace pyconvex {
 
 /// Neurons on offer, best first; row j of each field belongs to column j.
 struct Columns {
-  RowMatrix points;           // penalised norm 1
+  RowMatrix points;  // penalised norm 1
   Eigen::VectorXd signs;
   TightRows tight;
-  std::vector<Index> pattern; // -1 where patterns are not fixed
-  Eigen::VectorXd values;     // a column improves the objective iff its value exceeds beta
+  std::vector<Index> pattern;  // -1 where patterns are not fixed
+  Eigen::VectorXd values;      // a column improves the objective iff its value exceeds beta
 
   Index size() const { return points.rows(); }
 };

@@ -21,7 +21,7 @@ constexpr double kSame = 1e-10;  // unit vectors closer than this are one neuron
 
 // A checked request: the solver's problem, how to price it, and the way back to the user.
 struct Task {
-  Task(MatrixView X_, const std::vector<double>& y, const FitSettings& settings_);
+  Task(MatrixView X_, const std::vector<double>& targets, const FitSettings& settings_);
 
   double beta_max() const;
   Solution solve() const;
@@ -32,6 +32,7 @@ struct Task {
   bool gated;
   Coordinates coordinates;
   Problem problem;
+  VectorXd y, sample_weight;  // of the kept rows
   std::vector<Index> kept;
   PatternSet patterns;
   std::vector<std::uint64_t> packed;
@@ -47,22 +48,24 @@ PatternSet draw_patterns(const RowMatrix& rows, Index n_patterns, const FitSetti
   std::normal_distribution<double> gaussian;
   Matrix gates(rows.cols(), n_patterns);
   std::generate_n(gates.data(), rows.cols() * n_patterns, [&] { return gaussian(random); });
-  return PatternSet::from_gates({rows.data(), rows.rows(), rows.cols()}, gates,
-                                settings.n_threads);
+  return PatternSet::from_gates({rows.data(), rows.rows(), rows.cols()}, gates, settings.n_threads);
 }
 
-Task::Task(MatrixView X_, const std::vector<double>& y, const FitSettings& settings_)
+Task::Task(MatrixView X_, const std::vector<double>& targets, const FitSettings& settings_)
     : X(as_rows(X_)),
       settings(settings_),
       gated(settings.model == Model::gated_relu),
       coordinates(X, settings.bias, settings.bias == Bias::free && !gated) {
   const bool free = settings.bias == Bias::free;
-  problem = make_problem(coordinates.rows(X), y, settings.sample_weight,
+  problem = make_problem(coordinates.rows(X), targets, settings.sample_weight,
                          settings.beta == 0.0 ? 1.0 : settings.beta, free, free && !gated, kept);
+  y = problem.y;
+  sample_weight = problem.sample_weight;
   choose_patterns();
   packed = kept_patterns(patterns, kept);
   if (patterns.size() == 0) {
     packed.clear();
+    problem = problem.merged();
     pricing = local_pricing(settings.random_state, settings.n_threads);
   } else {
     pricing = pattern_pricing(packed, !gated, settings.n_threads);
@@ -92,8 +95,8 @@ void Task::choose_patterns() {
     if (coordinates.ones) {
       rows.col(X.cols()).setOnes();
     }
-    patterns = draw_patterns(rows, settings.n_patterns > 0 ? settings.n_patterns : kGates,
-                             settings);
+    patterns =
+        draw_patterns(rows, settings.n_patterns > 0 ? settings.n_patterns : kGates, settings);
   }
 }
 
@@ -166,8 +169,13 @@ Network Task::decode(const State& state) const {
   RowMatrix weights;
   VectorXd biases;
   coordinates.to_user(roots.cwiseInverse().asDiagonal() * U, weights, biases);
-  Network network{to_matrix(weights), to_vector(biases), to_vector(signs.cwiseProduct(roots)),
-                  state.intercept, gated, {}, {}};
+  Network network{to_matrix(weights),
+                  to_vector(biases),
+                  to_vector(signs.cwiseProduct(roots)),
+                  state.intercept,
+                  gated,
+                  {},
+                  {}};
   if (gated) {
     network.gates = Matrix(U.rows(), X.cols());
     network.gate_bias.assign(static_cast<std::size_t>(U.rows()), 0.0);
@@ -194,7 +202,7 @@ Fit Task::result(const Solution& solution) const {
   static_cast<Report&>(fit) = solution.report;
   fit.network = decode(solution.state);
   const std::vector<double> prediction = fit.network.predict({X.data(), X.rows(), X.cols()});
-  VectorXd residual = problem.y;
+  VectorXd residual = y;
   for (Index i = 0; i < residual.size(); ++i) {
     residual[i] -= prediction[static_cast<std::size_t>(kept[static_cast<std::size_t>(i)])];
   }
@@ -204,18 +212,20 @@ Fit Task::result(const Solution& solution) const {
     squares += sum_of_squares(fit.network.hidden_bias);
   }
   fit.beta = problem.beta;
-  fit.objective = problem.loss(residual) + 0.5 * problem.beta * squares;
+  fit.objective = 0.5 * sample_weight.dot(residual.cwiseAbs2()) + 0.5 * problem.beta * squares;
+  fit.dual_objective = std::min(fit.dual_objective, fit.objective);  // rounding has the last word
   fit.lower_bound = fit.dual_objective;
   fit.certificate = patterns.size() == 0 ? "local" : "restricted";
   if (!gated) {
     const VectorXd z = problem.multiplier(solution.state.residual);
-    fit.lower_bound = std::max(problem.dual_objective(z, problem.norm_bound(z)), 0.0);
+    const double bound = problem.dual_objective(z, problem.norm_bound(z));
+    fit.lower_bound = std::clamp(bound, 0.0, fit.objective);
     if (relative_gap(fit.objective, fit.lower_bound) <= settings.tol) {
       fit.certificate = "global";
       fit.dual_objective = fit.lower_bound;
     }
   }
-  fit.gap = std::max(relative_gap(fit.objective, fit.dual_objective), 0.0);
+  fit.gap = relative_gap(fit.objective, fit.dual_objective);
   return fit;
 }
 

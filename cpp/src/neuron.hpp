@@ -16,7 +16,7 @@ enum class Mode {
 };
 
 constexpr double kMoving = 1e-11;  // a row whose preactivation changes less, relative, stands still
-constexpr double kFloat = 1e-14;  // a preactivation may be off by this, relative to the weights
+constexpr double kFloat = 1e-14;   // a preactivation may be off by this, relative to the weights
 constexpr double kRounding = 1e-13;  // of a sum, relative to the sum of absolute values
 constexpr double kRelease = 1e-9;    // multipliers may violate their box by this much, relative
 

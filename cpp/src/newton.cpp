@@ -11,7 +11,7 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 constexpr double kVanished = 1e-7;  // a step that shrinks a neuron by this was on its way to zero
-constexpr double kLongest = 2.0;  // no step goes further than twice the Newton step
+constexpr double kLongest = 2.0;    // no step goes further than twice the Newton step
 
 // A search along all directions together: t = 0 .. kLongest.
 struct JointLine {

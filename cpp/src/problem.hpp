@@ -10,12 +10,13 @@ namespace pyconvex {
 
 /// min sum_i s_i (f(x_i) - y_i)^2 / 2 + beta sum_g ||u_g||; see the Python class of that name.
 struct Problem {
-  RowMatrix X;                    // rows, with the ones column last where neurons have a bias
+  RowMatrix X;  // rows, with the ones column last where neurons have a bias
   Eigen::VectorXd y;
   Eigen::VectorXd sample_weight;  // positive, sum 1
   double beta = 1.0;
-  bool intercept = false;         // a free constant: then the dual needs sum(z) = 0
-  bool free_bias = false;         // the last coordinate does not count in the norm
+  bool intercept = false;  // a free constant: then the dual needs sum(z) = 0
+  bool free_bias = false;  // the last coordinate does not count in the norm
+  double offset = 0.0;     // loss that no network avoids: what `merged` takes out
 
   MatrixView rows() const { return {X.data(), X.rows(), X.cols()}; }
   Eigen::VectorXd norms(const RowMatrix& U) const;
@@ -24,6 +25,9 @@ struct Problem {
   double objective(const Eigen::VectorXd& residual, const RowMatrix& U) const;
   /// Best dual objective among multiples of z, given its dual norm or an upper bound of that.
   double dual_objective(const Eigen::VectorXd& z, double norm) const;
+  /// The same problem with equal rows merged into one of their joint weight, at the cost of a
+  /// constant loss. Copies of a row share a kink; the tests on faces look at one row at a time.
+  Problem merged() const;
   /// Rigorous upper bound of the dual norm, by the Cauchy-Schwarz inequality.
   double norm_bound(const Eigen::VectorXd& z) const;
 };

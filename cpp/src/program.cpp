@@ -3,6 +3,7 @@
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <stdexcept>
 
 #include "problem.hpp"
@@ -41,17 +42,50 @@ double Problem::loss(const VectorXd& residual) const {
 }
 
 double Problem::objective(const VectorXd& residual, const RowMatrix& U) const {
-  return loss(residual) + beta * norms(U).sum();
+  return loss(residual) + beta * norms(U).sum() + offset;
 }
 
 double Problem::dual_objective(const VectorXd& z, double norm) const {
   const double linear = z.dot(y), quadratic = z.dot(z.cwiseQuotient(sample_weight));
   if (quadratic == 0.0) {
-    return 0.0;
+    return offset;
   }
   const double limit = norm > 0.0 ? beta / norm : std::numeric_limits<double>::infinity();
   const double t = std::clamp(linear / quadratic, -limit, limit);
-  return t * linear - 0.5 * t * t * quadratic;
+  return t * linear - 0.5 * t * t * quadratic + offset;
+}
+
+Problem Problem::merged() const {
+  std::map<std::vector<double>, Index> seen;
+  std::vector<Index> group, first;
+  for (Index i = 0; i < X.rows(); ++i) {
+    const std::vector<double> row(X.row(i).data(), X.row(i).data() + X.cols());
+    const auto [place, is_new] = seen.emplace(row, static_cast<Index>(first.size()));
+    group.push_back(place->second);
+    if (is_new) {
+      first.push_back(i);
+    }
+  }
+  const auto n = static_cast<Index>(first.size());
+  Problem result{RowMatrix(n, X.cols()),
+                 VectorXd::Zero(n),
+                 VectorXd::Zero(n),
+                 beta,
+                 intercept,
+                 free_bias,
+                 offset};
+  for (Index i = 0; i < X.rows(); ++i) {
+    const Index g = group[static_cast<std::size_t>(i)];
+    result.X.row(g) = X.row(i);
+    result.sample_weight[g] += sample_weight[i];
+    result.y[g] += sample_weight[i] * y[i];
+  }
+  result.y = result.y.cwiseQuotient(result.sample_weight);
+  for (Index i = 0; i < X.rows(); ++i) {
+    const double apart = y[i] - result.y[group[static_cast<std::size_t>(i)]];
+    result.offset += 0.5 * sample_weight[i] * apart * apart;
+  }
+  return result;
 }
 
 // For one sign, sum_i z_i (x_i u)_+ <= sqrt(sum_i z_i^+) sqrt(sum_i z_i^+ (x_i u)^2). A free bias
@@ -137,7 +171,8 @@ Problem make_problem(const RowMatrix& X, const std::vector<double>& y,
     throw std::invalid_argument("sample_weight is zero everywhere");
   }
   const auto n = static_cast<Index>(kept.size());
-  Problem problem{RowMatrix(n, X.cols()), VectorXd(n), VectorXd(n), beta, intercept, free_bias};
+  Problem problem{
+      RowMatrix(n, X.cols()), VectorXd(n), VectorXd(n), beta, intercept, free_bias, 0.0};
   for (Index i = 0; i < n; ++i) {
     const Index from = kept[static_cast<std::size_t>(i)];
     problem.X.row(i) = X.row(from);

@@ -41,8 +41,8 @@ struct Refined {
 /// are left out. `packed` is not read in Mode::crossing.
 Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
                const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
-               double beta, bool intercept, bool free_bias, Mode mode, double tol,
-               Index max_sweeps, Index max_size, double max_work, StopFlag stop = {});
+               double beta, bool intercept, bool free_bias, Mode mode, double tol, Index max_sweeps,
+               Index max_size, double max_work, StopFlag stop = {});
 
 /// Weighted half squared residual plus beta times the group norms.
 double objective(const Eigen::VectorXd& residual, const ConstVector& sample_weight,

@@ -9,8 +9,7 @@
 namespace pyconvex {
 
 GroupLassoResult solve_group_lasso(MatrixView X, const std::vector<double>& y,
-                                   const PatternSet& patterns,
-                                   const GroupLassoSettings& settings) {
+                                   const PatternSet& patterns, const GroupLassoSettings& settings) {
   check_finite(X, "X");
   check_limits(settings);
   if (patterns.n_samples() != X.rows || patterns.size() == 0) {
@@ -27,7 +26,8 @@ GroupLassoResult solve_group_lasso(MatrixView X, const std::vector<double>& y,
   GroupLassoResult result;
   static_cast<Report&>(result) = solution.report;
   result.beta = problem.beta;
-  result.gap = std::max(relative_gap(result.objective, result.dual_objective), 0.0);
+  result.dual_objective = std::min(result.dual_objective, result.objective);  // rounding
+  result.gap = relative_gap(result.objective, result.dual_objective);
   result.lower_bound = result.dual_objective;
   result.certificate = "restricted";
   const State& state = solution.state;

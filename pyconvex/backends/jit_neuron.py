@@ -270,8 +270,9 @@ def bias_first(q, u, target, noise):
 
 
 @njit(cache=True, nogil=True)
-def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on, tight,
-            max_steps, stop):
+def descend(
+    X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on, tight, max_steps, stop
+):
     """Minimise one neuron's objective from u, along faces, to a point no release improves.
 
         phi(u) = ridge/2 ||u||^2 + sum_on (curvature_i a_i^2 / 2 - slopes_i a_i) + beta ||u||
@@ -320,8 +321,21 @@ def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on,
             pp = penalised_dot(direction, direction, free_bias)
             b = np.dot(X, direction)
             before[:] = on
-            t, row = line_search(a, b, on, is_tight, resting(length, u) * norms, curvature, slopes,
-                                 ridge, beta, uu, up, pp, mode)
+            t, row = line_search(
+                a,
+                b,
+                on,
+                is_tight,
+                resting(length, u) * norms,
+                curvature,
+                slopes,
+                ridge,
+                beta,
+                uu,
+                up,
+                pp,
+                mode,
+            )
             same_cell = not sliding
             for i in range(n):
                 if on[i] != before[i]:
@@ -345,8 +359,9 @@ def descend(X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on,
         if penalised_dot(u, u, free_bias) == 0.0 or n_tight == 0:
             return step
         gradient, scale = cone_gradient(H, q, u, ridge, beta, free_bias)
-        worst, where, side = worst_multiplier(tight, n_tight, gradient, Q, R, slopes, on, norms,
-                                              held, mode)
+        worst, where, side = worst_multiplier(
+            tight, n_tight, gradient, Q, R, slopes, on, norms, held, mode
+        )
         if worst <= RELEASE * scale:
             return step
         row = tight[where]

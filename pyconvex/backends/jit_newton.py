@@ -171,8 +171,22 @@ def sample_direction(X, sample_weight, residual, U, signs, on, beta, intercept):
 
 
 @njit(cache=True, nogil=True)
-def joint_line_search(norms, sample_weight, residual, fit, U, directions, a, b, signs, on, tight,
-                      beta, free_bias, mode):
+def joint_line_search(
+    norms,
+    sample_weight,
+    residual,
+    fit,
+    U,
+    directions,
+    a,
+    b,
+    signs,
+    on,
+    tight,
+    beta,
+    free_bias,
+    mode,
+):
     """First local minimum of the objective along all directions together, up to t = 2.
 
     ``fit`` is the derivative of the prediction, ``a`` and ``b`` the preactivations of U and of
@@ -247,8 +261,9 @@ def joint_line_search(norms, sample_weight, residual, fit, U, directions, a, b, 
 
 
 @njit(cache=True, nogil=True)
-def newton(X, norms, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias,
-           mode):
+def newton(
+    X, norms, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias, mode
+):
     """One joint Newton step; changes residual, U, on and tight; returns decrement and shift."""
     n, p = X.shape
     m = U.shape[0]
@@ -271,8 +286,22 @@ def newton(X, norms, sample_weight, residual, U, signs, on, tight, beta, interce
     start = residual.copy()
     for j in range(m):
         residual += signs[j] * neuron_output(X, U[j], on[j], mode)
-    t, wall, row = joint_line_search(norms, sample_weight, start, fit, U, directions, a, b, signs,
-                                     on, tight, beta, free_bias, mode)
+    t, wall, row = joint_line_search(
+        norms,
+        sample_weight,
+        start,
+        fit,
+        U,
+        directions,
+        a,
+        b,
+        signs,
+        on,
+        tight,
+        beta,
+        free_bias,
+        mode,
+    )
     for j in range(m):
         before = penalised_dot(U[j], U[j], free_bias)
         U[j] += t * directions[j]

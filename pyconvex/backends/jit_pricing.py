@@ -20,8 +20,22 @@ def walk(X, z, starts, free_bias, stop):
     flat = np.zeros(n)
     for k in range(starts.shape[0]):
         on = np.dot(X, points[k]) > 0.0
-        descend(X, norms, np.zeros((p, p)), flat, z, 1.0, 0.0, free_bias, CROSSING,
-                points[k], on, tight[k], 200 * p, stop)
+        descend(
+            X,
+            norms,
+            np.zeros((p, p)),
+            flat,
+            z,
+            1.0,
+            0.0,
+            free_bias,
+            CROSSING,
+            points[k],
+            on,
+            tight[k],
+            200 * p,
+            stop,
+        )
     return points, tight
 
 

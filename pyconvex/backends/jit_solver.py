@@ -13,8 +13,9 @@ WALLS = 100  # joint steps after a sweep of neurons that may cross
 
 
 @njit(cache=True, nogil=True)
-def sweep(X, norms, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias, mode,
-          stop):
+def sweep(
+    X, norms, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias, mode, stop
+):
     """One pass of exact block updates; changes residual, U, on and tight; returns the shift."""
     p = X.shape[1]
     shift = 0.0
@@ -24,8 +25,22 @@ def sweep(X, norms, sample_weight, residual, U, signs, on, tight, beta, intercep
         residual += signs[j] * neuron_output(X, U[j], on[j], mode)
         H = masked_gram(X, on[j], tight[j], sample_weight)
         slopes = signs[j] * sample_weight * residual
-        descend(X, norms, H, sample_weight, slopes, 0.0, beta, free_bias, mode,
-                U[j], on[j], tight[j], 50 * p, stop)
+        descend(
+            X,
+            norms,
+            H,
+            sample_weight,
+            slopes,
+            0.0,
+            beta,
+            free_bias,
+            mode,
+            U[j],
+            on[j],
+            tight[j],
+            50 * p,
+            stop,
+        )
         if penalised_dot(U[j], U[j], free_bias) == 0.0:
             U[j] = 0.0  # a constant neuron is the intercept's business
             tight[j] = -1
@@ -78,8 +93,24 @@ def nonzero(U):
 
 
 @njit(cache=True, nogil=True)
-def refine(X, sample_weight, residual, U, signs, packed, tight, beta, intercept, free_bias, mode,
-           tol, max_sweeps, max_size, max_work, stop):
+def refine(
+    X,
+    sample_weight,
+    residual,
+    U,
+    signs,
+    packed,
+    tight,
+    beta,
+    intercept,
+    free_bias,
+    mode,
+    tol,
+    max_sweeps,
+    max_size,
+    max_work,
+    stop,
+):
     """Sweeps of exact block updates, each followed by joint Newton steps on the faces.
 
     Where masks or cones are fixed Newton steps go on while they gain more per flop than the
@@ -102,8 +133,21 @@ def refine(X, sample_weight, residual, U, signs, packed, tight, beta, intercept,
     for _ in range(max_sweeps):
         before = value
         sweep_work = U.shape[0] * n * p * (p + 30.0) + 1.0
-        shift += sweep(X, norms, sample_weight, residual, U, signs, on, tight, beta, intercept,
-                       free_bias, mode, stop)
+        shift += sweep(
+            X,
+            norms,
+            sample_weight,
+            residual,
+            U,
+            signs,
+            on,
+            tight,
+            beta,
+            intercept,
+            free_bias,
+            mode,
+            stop,
+        )
         if mode == CROSSING:
             merge(X, norms, residual, U, signs, on, tight)
         after_sweep = value = objective(residual, sample_weight, U, beta, free_bias)
@@ -119,8 +163,20 @@ def refine(X, sample_weight, residual, U, signs, packed, tight, beta, intercept,
                 break
             if U.shape[0] == 0 or size > max_size or total + work > max_work:
                 break
-            decrement, moved = newton(X, norms, sample_weight, residual, U, signs, on, tight,
-                                      beta, intercept, free_bias, mode)
+            decrement, moved = newton(
+                X,
+                norms,
+                sample_weight,
+                residual,
+                U,
+                signs,
+                on,
+                tight,
+                beta,
+                intercept,
+                free_bias,
+                mode,
+            )
             shift += moved
             start, value = value, objective(residual, sample_weight, U, beta, free_bias)
             work, steps = work + step_work, steps + 1

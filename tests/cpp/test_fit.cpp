@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -100,8 +101,7 @@ TEST_CASE("the golden values of beta_max") {
 }
 
 TEST_CASE("column generation finds the same optimum") {
-  const Fit fit =
-      pyconvex::fit(golden::X(), golden::y(), golden_settings(nullptr, Model::relu));
+  const Fit fit = pyconvex::fit(golden::X(), golden::y(), golden_settings(nullptr, Model::relu));
   CHECK(fit.certificate == "local");
   CHECK(fit.status == Status::optimal);
   CHECK(8 * fit.objective == doctest::Approx(0.73284603).epsilon(1e-7));
@@ -161,6 +161,22 @@ TEST_CASE("rows of weight zero do not count") {
   settings.sample_weight = weight;
   const Fit weighted = pyconvex::fit(X, golden::y(), settings);
   CHECK(weighted.objective == doctest::Approx(fewer.objective).epsilon(1e-6));
+}
+
+TEST_CASE("copies of rows count like weights") {
+  const Matrix X = golden::X();
+  Matrix copies(16, 3);
+  std::vector<double> y = golden::y();
+  for (Index i = 0; i < 16; ++i) {
+    std::copy_n(X.row(i % 8), 3, copies.row(i));
+  }
+  y.insert(y.end(), y.begin(), y.begin() + 8);
+  FitSettings settings;
+  settings.beta = 0.01;
+  const Fit once = pyconvex::fit(X, golden::y(), settings);
+  const Fit twice = pyconvex::fit(copies, y, settings);
+  CHECK(twice.status == Status::optimal);
+  CHECK(twice.objective == doctest::Approx(once.objective).epsilon(1e-6));
 }
 
 TEST_CASE("wrong input is refused") {

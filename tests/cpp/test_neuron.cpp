@@ -21,7 +21,7 @@ TEST_CASE("a masked Gram sums over the rows that are on and not tight") {
   const bool on[] = {true, false, true, true, false, true, true, false};
   const std::int64_t tight[] = {3, 1, -1};
   const VectorXd curvature = VectorXd::LinSpaced(8, 0.1, 0.8);
-  pyconvex::Workspace work(8, 3);
+  pyconvex::Workspace work(8, 3, {});
   MatrixXd H, expected = MatrixXd::Zero(3, 3);
   pyconvex::masked_gram(X, on, tight, curvature, work.masked, H);
   for (const Index i : {0, 2, 5, 6}) {
@@ -67,7 +67,7 @@ TEST_CASE("fixed bits hold while the objective of one neuron falls") {
   const auto X = pyconvex::as_rows(data);
   const VectorXd norms = pyconvex::row_norms(X), curvature = VectorXd::Constant(8, 0.125);
   const VectorXd slopes = Eigen::Map<const VectorXd>(golden::y().data(), 8) / 8.0;
-  pyconvex::Workspace work(8, 3);
+  pyconvex::Workspace work(8, 3, {});
   VectorXd u = VectorXd::Ones(3);
   std::vector<std::int64_t> tight = kNone;
   work.on = (X * u).array() > 0.0;

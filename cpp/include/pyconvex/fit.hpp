@@ -17,13 +17,13 @@ enum class Model { relu, gated_relu };
 enum class Bias { free, decayed, none };
 
 struct FitSettings : Limits {
-  double beta = 0.0;                    // weight decay; 0: 0.01 beta_max
+  double beta = 0.0;  // weight decay; 0: 0.01 beta_max
   Model model = Model::relu;
   Bias bias = Bias::free;
   const PatternSet* patterns = nullptr;  // exactly that program; none: "auto" or n_patterns
-  Index n_patterns = 0;                 // Gaussian draws; 0: column generation (gated: 1000 draws)
-  std::vector<double> sample_weight;    // relative; empty: equal
-  std::uint64_t random_state = 0;       // of starting points and draws
+  Index n_patterns = 0;                  // Gaussian draws; 0: column generation (gated: 1000 draws)
+  std::vector<double> sample_weight;     // relative; empty: equal
+  std::uint64_t random_state = 0;        // of starting points and draws
 };
 
 /// A trained network, balanced, with its certificate; the figures come from its own predictions.

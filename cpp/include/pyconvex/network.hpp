@@ -15,8 +15,8 @@ struct Network {
   std::vector<double> output_weights;  // m
   double output_bias = 0.0;
   bool gated = false;
-  Matrix gates;                        // m x n_features where gated
-  std::vector<double> gate_bias;       // m where gated
+  Matrix gates;                   // m x n_features where gated
+  std::vector<double> gate_bias;  // m where gated
 
   Index n_neurons() const { return static_cast<Index>(output_weights.size()); }
   Index n_features() const { return hidden_weights.cols(); }

@@ -21,8 +21,7 @@ void walk(MatrixView X, const double* z, MatrixView starts, bool free_bias, doub
 /// on, <= 0 elsewhere}, with `free_bias` in the semi-norm of the other coordinates. Fills points
 /// (n_patterns x p) and tight (n_patterns x p).
 void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, bool free_bias,
-                   double* points, std::int64_t* tight, int n_threads = 0,
-                   StopFlag stop = {});
+                   double* points, std::int64_t* tight, int n_threads = 0, StopFlag stop = {});
 
 /// X^T D_g z for every pattern into gradients (n_patterns x p).
 void gate_gradients(MatrixView X, const std::uint64_t* packed, Index n_patterns, const double* z,

@@ -29,10 +29,10 @@ using Callback = std::function<bool(const Record&)>;
 
 /// Limits that every solve has.
 struct Limits {
-  double tol = 1e-6;      // relative gap to reach, in (0, 1)
-  Index max_iter = 1000;  // pricing rounds
+  double tol = 1e-6;                                            // relative gap to reach, in (0, 1)
+  Index max_iter = 1000;                                        // pricing rounds
   double time_limit = std::numeric_limits<double>::infinity();  // seconds
-  int n_threads = 0;      // 0: what OpenMP would take; results do not depend on it
+  int n_threads = 0;  // 0: what OpenMP would take; results do not depend on it
   Callback callback;
 };
 

@@ -2,10 +2,10 @@
 #pragma once
 
 #include "pyconvex/config.hpp"
+#include "pyconvex/fit.hpp"
 #include "pyconvex/matrix.hpp"
+#include "pyconvex/network.hpp"
 #include "pyconvex/patterns.hpp"
 #include "pyconvex/pricing.hpp"
 #include "pyconvex/program.hpp"
 #include "pyconvex/solver.hpp"
-#include "pyconvex/network.hpp"
-#include "pyconvex/fit.hpp"

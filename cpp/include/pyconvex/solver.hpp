@@ -17,9 +17,9 @@ struct GroupLassoSettings : Limits {
 
 /// Solution with its certificate, which is "restricted": optimal among these patterns.
 struct GroupLassoResult : Report {
-  Matrix coef;                 // n_active x p
-  std::vector<Index> active;   // indices of the patterns; with cones one per sign
-  std::vector<double> signs;   // +1 or -1, all +1 without cones
+  Matrix coef;                // n_active x p
+  std::vector<Index> active;  // indices of the patterns; with cones one per sign
+  std::vector<double> signs;  // +1 or -1, all +1 without cones
   double intercept = 0.0;
 };
 
@@ -27,7 +27,6 @@ struct GroupLassoResult : Report {
 /// f = sum +-D_g X u_g, (2 D_g - I) X u_g >= 0 (Pilanci & Ergen 2020; Mishkin et al. 2022).
 /// Wrong input throws std::invalid_argument that names the argument.
 GroupLassoResult solve_group_lasso(MatrixView X, const std::vector<double>& y,
-                                   const PatternSet& patterns,
-                                   const GroupLassoSettings& settings);
+                                   const PatternSet& patterns, const GroupLassoSettings& settings);
 
 }  // namespace pyconvex
