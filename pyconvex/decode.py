@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from pyconvex.column_generation import Neurons, Solver
 from pyconvex.coordinates import Coordinates
 from pyconvex.losses import Array
 from pyconvex.network import Network
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Problem
-from pyconvex.solver import Neurons, Solver
 
 _SAME = 1e-10  # unit vectors closer than this are one neuron
 

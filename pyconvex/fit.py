@@ -1,15 +1,14 @@
 """Fit a two-layer network to optimality: the job pyconvex exists for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from types import ModuleType
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pyconvex.backends import get_backend
-from pyconvex.coordinates import Coordinates
+from pyconvex.column_generation import Neurons
 from pyconvex.data import (
     check_choice,
     check_int,
@@ -18,18 +17,15 @@ from pyconvex.data import (
     check_random_state,
     check_tol,
 )
-from pyconvex.decode import decode, encode
+from pyconvex.decode import decode
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
-from pyconvex.patterns import PatternSet, check_patterns, sample_patterns
-from pyconvex.pricing import LocalPricing, run_whole
-from pyconvex.program import Status, relative_gap
-from pyconvex.solver import Neurons, Solver, make_problem, pattern_solver
+from pyconvex.patterns import PatternSet
+from pyconvex.program import Problem, Status, relative_gap
+from pyconvex.task import Task
 
-_N_GATES = 1000  # gates drawn for "gated_relu" unless told
 _START_SEED = 0  # of the local search in beta_max
-_ROUNDING = 1e-14  # a dual norm below this times its terms' sizes is 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,11 +186,11 @@ def fit(
     _check_certificate(certificate)
     _check_patterns_choice(patterns, model)
     with Monitor(max_iter, time_limit, callback, verbose) as monitor:
-        task = _Task.of(
+        task = Task.of(
             X, y, beta, model, loss, bias, patterns, sample_weight, tol, rng, kernels, threads
         )
-        neurons, dual, status = task.solver.solve(task.start(warm_start), monitor)
-    return task.result(neurons, dual, status, monitor)
+        neurons, dual, status = task.solver.solve(task.start(_network(warm_start)), monitor)
+    return _certified(task, neurons, dual, status, monitor)
 
 
 def beta_max(
@@ -235,158 +231,67 @@ def beta_max(
     0.5
     """
     _check_patterns_choice(patterns, model)
-    task = _Task.of(
+    task = Task.of(
         check_matrix(X), y, 1.0, model, loss, bias, patterns, sample_weight, 0.5,
         np.random.default_rng(_START_SEED), get_backend(backend), check_n_threads(n_threads),
     )  # fmt: skip
     return task.beta_max()
 
 
-@dataclass(frozen=True)
-class _Task:
-    """A checked request: the user's rows, the solver made of them, and the way back."""
-
-    X: Array
-    y: Array
-    sample_weight: Array
-    coordinates: Coordinates
-    solver: Solver
-    patterns: PatternSet | None
-    gated: bool
-
-    @classmethod
-    def of(
-        cls,
-        X: Array,
-        y: ArrayLike,
-        beta: float | None,
-        model: str,
-        loss: str,
-        bias: str,
-        patterns: str | int | PatternSet,
-        sample_weight: ArrayLike | None,
-        tol: float,
-        rng: np.random.Generator,
-        kernels: ModuleType,
-        n_threads: int,
-    ) -> "_Task":
-        check_choice(bias, "bias", ("free", "decayed", "none"))
-        gated = model == "gated_relu"
-        free_bias = bias == "free" and not gated
-        coordinates = Coordinates.of(X, bias, centred=free_bias)
-        problem, rows = make_problem(
-            coordinates.rows(X), y, 1.0 if beta is None else beta, sample_weight, loss,
-            intercept=bias == "free", free_bias=free_bias,
-        )  # fmt: skip
-        chosen = _choose_patterns(X, patterns, gated, coordinates.ones, rng, kernels, n_threads)
-        if chosen is None:
-            pricing = LocalPricing(kernels, n_threads, rng)
-            merged = problem.merged()
-            nothing = np.zeros((0, (len(merged.y) + 63) // 64), np.uint64)
-            solver = Solver(merged, pricing, kernels, kernels.CROSSING, nothing, tol)
-        else:
-            solver = pattern_solver(problem, chosen, rows, not gated, tol, kernels, n_threads)
-        task = cls(X[rows], problem.y, problem.sample_weight, coordinates, solver, chosen, gated)
-        if beta is None:
-            problem = replace(solver.problem, beta=0.01 * task.beta_max() or 1.0)
-            task = replace(task, solver=replace(solver, problem=problem))
-        return task
-
-    def beta_max(self) -> float:
-        """Return N(z) at the best constant prediction."""
-        problem = replace(self.solver.problem, beta=0.0)
-        nothing = Neurons.none(problem)
-        constant = problem.sample_weight @ problem.y if problem.intercept else 0.0
-        z = problem.loss.multiplier(problem.y - constant, problem.sample_weight)
-        norm = self.solver.pricing(problem, z, nothing.U, nothing.signs, run_whole, effort=4)[0]
-        size = problem.sample_weight @ (np.abs(problem.y) * np.linalg.norm(problem.X, axis=1))
-        return norm if norm > _ROUNDING * size else 0.0
-
-    def start(self, warm_start: Fit | Network | None) -> Neurons:
-        """Return the neurons to start from."""
-        if warm_start is None:
-            return Neurons.none(self.solver.problem)
-        network = warm_start.network if isinstance(warm_start, Fit) else warm_start
-        if not isinstance(network, Network):
-            raise TypeError(
-                f"warm_start must be a Fit or a Network, got {type(warm_start).__name__}"
-            )
-        if (network.gates is not None) != self.gated:
-            raise ValueError("warm_start is of another model: pass a fit of the same model")
-        return encode(network, self.solver, self.coordinates, self.X, self.patterns)
-
-    def result(self, neurons: Neurons, dual: float, status: Status, monitor: Monitor) -> Fit:
-        """Decode the network and certify it: all figures come from its own predictions."""
-        problem = self.solver.problem
-        gates = self.patterns.gates if self.gated and self.patterns is not None else None
-        network = decode(neurons, problem, self.coordinates, gates)
-        residual = self.y - network.predict(self.X)
-        squares = (network.output_weights**2).sum() + (network.hidden_weights**2).sum()
-        if problem.X.shape[1] and self.coordinates.ones and not problem.free_bias:
-            squares += (network.hidden_bias**2).sum()
-        loss = problem.loss.value(residual, self.sample_weight)
-        objective = loss + 0.5 * problem.beta * float(squares)
-        certificate = "local" if self.patterns is None else "restricted"
-        dual = min(dual, objective)  # where rounding has the last word
-        lower_bound = dual
-        if not self.gated:
-            lower_bound = min(max(self._global_bound(neurons), 0.0), objective)
-            if relative_gap(objective, lower_bound) <= self.solver.tol:
-                certificate, dual = "global", lower_bound
-        return Fit(
-            network=network,
-            beta=problem.beta,
-            objective=objective,
-            dual_objective=dual,
-            gap=relative_gap(objective, dual),
-            lower_bound=lower_bound,
-            certificate=certificate,
-            status=status,
-            n_iter=len(monitor.history),
-            seconds=monitor.seconds,
-            history=tuple(monitor.history),
-            patterns=self.patterns or self._neuron_patterns(network),
-        )
-
-    def _global_bound(self, neurons: Neurons) -> float:
-        """Return a lower bound for all networks from the cheap bound of the dual norm."""
-        problem = self.solver.problem
-        z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
-        return problem.dual_objective(z, problem.norm_bound(z))
-
-    def _neuron_patterns(self, network: Network) -> PatternSet:
-        on = network.hidden_weights @ self.X.T + network.hidden_bias[:, np.newaxis] > 0.0
-        kernels = self.solver.kernels
-        return PatternSet(kernels.pack_dense(on), len(self.X))
-
-
-def _choose_patterns(
-    X: Array,
-    patterns: str | int | PatternSet,
-    gated: bool,
-    ones: bool,
-    rng: np.random.Generator,
-    kernels: ModuleType,
-    n_threads: int,
-) -> PatternSet | None:
-    """Return the patterns to solve over; None where columns are generated."""
-    rows = np.column_stack([X, np.ones(len(X))]) if ones else X
-    if isinstance(patterns, PatternSet):
-        check_patterns(patterns, len(X))
-        if gated and (patterns.gates is None or patterns.gates.shape[0] != rows.shape[1]):
-            raise ValueError(
-                f"patterns must carry gates with {rows.shape[1]} coordinates for "
-                "model='gated_relu': make them by from_gates or sample_patterns from X"
-                + (" with a column of ones appended" if ones else "")
-            )
-        return patterns
-    if patterns == "auto" and not gated:
-        return None
-    number = _N_GATES if isinstance(patterns, str) else check_int(patterns, "patterns")
-    name = kernels.__name__.rpartition(".")[2]
-    return sample_patterns(
-        rows, number, random_state=rng, backend=name, n_threads=n_threads or None
+def _certified(task: Task, neurons: Neurons, dual: float, status: Status, monitor: Monitor) -> Fit:
+    """Decode the network and certify it: all figures come from its own predictions."""
+    problem = task.solver.problem
+    gates = task.patterns.gates if task.gated and task.patterns is not None else None
+    network = decode(neurons, problem, task.coordinates, gates)
+    residual = task.y - network.predict(task.X)
+    squares = (network.output_weights**2).sum() + (network.hidden_weights**2).sum()
+    if problem.X.shape[1] and task.coordinates.ones and not problem.free_bias:
+        squares += (network.hidden_bias**2).sum()
+    loss = problem.loss.value(residual, task.sample_weight)
+    objective = loss + 0.5 * problem.beta * float(squares)
+    certificate = "local" if task.patterns is None else "restricted"
+    dual = min(dual, objective)  # where rounding has the last word
+    lower_bound = dual
+    if not task.gated:
+        lower_bound = min(max(_global_bound(task.solver.problem, neurons), 0.0), objective)
+        if relative_gap(objective, lower_bound) <= task.solver.tol:
+            certificate, dual = "global", lower_bound
+    return Fit(
+        network=network,
+        beta=problem.beta,
+        objective=objective,
+        dual_objective=dual,
+        gap=relative_gap(objective, dual),
+        lower_bound=lower_bound,
+        certificate=certificate,
+        status=status,
+        n_iter=len(monitor.history),
+        seconds=monitor.seconds,
+        history=tuple(monitor.history),
+        patterns=task.patterns or _neuron_patterns(task, network),
     )
+
+
+def _global_bound(problem: Problem, neurons: Neurons) -> float:
+    """Return a lower bound for all networks from the cheap bound of the dual norm."""
+    z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
+    return problem.dual_objective(z, problem.norm_bound(z))
+
+
+def _neuron_patterns(task: Task, network: Network) -> PatternSet:
+    on = network.hidden_weights @ task.X.T + network.hidden_bias[:, np.newaxis] > 0.0
+    kernels = task.solver.kernels
+    return PatternSet(kernels.pack_dense(on), len(task.X))
+
+
+def _network(warm_start: Fit | Network | None) -> Network | None:
+    network = warm_start.network if isinstance(warm_start, Fit) else warm_start
+    if not isinstance(network, Network | None):
+        raise TypeError(
+            f"warm_start must be a Fit or a Network, got {type(warm_start).__name__}: "
+            "pass what fit returned"
+        )
+    return network
 
 
 def _check_certificate(certificate: str) -> None:

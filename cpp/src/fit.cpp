@@ -16,8 +16,9 @@ namespace {
 
 using Eigen::VectorXd;
 
-constexpr Index kGates = 1000;   // gates drawn for gated networks unless told
-constexpr double kSame = 1e-10;  // unit vectors closer than this are one neuron
+constexpr Index kGates = 1000;      // gates drawn for gated networks unless told
+constexpr double kNothing = 1e-14;  // a dual norm below this times its terms' sizes is 0
+constexpr double kSame = 1e-10;     // unit vectors closer than this are one neuron
 
 // A checked request: the solver's problem, how to price it, and the way back to the user.
 struct Task {
@@ -110,8 +111,10 @@ double Task::beta_max() const {
   }
   const State nothing = State::none(problem);
   Columns columns;
-  return pricing->price(unpenalised, problem.multiplier(residual), nothing.U, nothing.signs, 4,
-                        columns);
+  const double norm = pricing->price(unpenalised, problem.multiplier(residual), nothing.U,
+                                     nothing.signs, 4, columns);
+  const VectorXd sizes = problem.y.cwiseAbs().cwiseProduct(problem.X.rowwise().norm());
+  return norm > kNothing * problem.sample_weight.dot(sizes) ? norm : 0.0;
 }
 
 Solution Task::solve() const {

@@ -1,0 +1,222 @@
+"""Column generation: solve over few neurons, price all others, add the best, repeat."""
+
+from dataclasses import dataclass, replace
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyconvex.losses import Array
+from pyconvex.monitor import Monitor
+from pyconvex.pricing import Columns, LocalPricing, PatternPricing
+from pyconvex.program import Problem, Status, relative_gap
+
+_MAX_SIZE = 3000  # unknowns up to which joint Newton steps are tried
+_MAX_WORK = 3e9  # flops of one kernel call: under a second, so that Ctrl-C is heard
+_N_COLUMNS = 16  # columns added per round
+_MAX_SWEEPS = 10  # sweeps of one kernel call
+_MAX_CALLS = 10  # kernel calls between two pricings
+_CONFIRM = 8  # times the usual starts before a local certificate is given
+_RISE = 1e-12  # an objective may rise by this much, relative
+_NO_PROGRESS = 1e-15  # relative changes of the objective below this say nothing
+_PATIENCE = 3  # rounds without progress until a solve is called stalled
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """The state of a solve: the neurons in use and the residual they leave.
+
+    Attributes
+    ----------
+    U : array, shape (m, p)
+        Weights u_j; the output of neuron j is signs_j (X u_j)_+ or signs_j D_j X u_j.
+    signs : array, shape (m,)
+        +1 or -1.
+    tight : array of int, shape (m, p)
+        Rows of X each neuron lies on; -1 pads.
+    pattern : array of int, shape (m,)
+        Index of the pattern D_j; -1 where patterns are not fixed.
+    intercept : float
+        The free constant.
+    residual : array, shape (n_samples,)
+        y minus the prediction.
+    """
+
+    U: Array
+    signs: Array
+    tight: NDArray[np.int64]
+    pattern: NDArray[np.int64]
+    intercept: float
+    residual: Array
+
+    @classmethod
+    def none(cls, problem: Problem) -> "Neurons":
+        """Return no neurons, only the best intercept."""
+        p = problem.X.shape[1]
+        return cls(
+            np.zeros((0, p)),
+            np.zeros(0),
+            np.zeros((0, p), np.int64),
+            np.zeros(0, np.int64),
+            0.0,
+            problem.y,
+        )
+
+    def __len__(self) -> int:
+        return len(self.U)
+
+
+@dataclass(frozen=True)
+class Solver:
+    """Column generation: solve over few neurons, price all others, add the best, repeat.
+
+    The three programs differ in what a neuron may do: "gated" has a fixed mask and no cone,
+    "fixed" stays in the closed cell of its pattern, "crossing" goes wherever the objective
+    falls.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to solve.
+    pricing : PatternPricing or LocalPricing
+        Finds the dual norm and new columns.
+    kernels : module
+        The backend.
+    mode : int
+        ``kernels.GATED``, ``FIXED`` or ``CROSSING``.
+    packed : array of uint64, shape (n_patterns, words)
+        The patterns; no rows when crossing.
+    tol : float
+        Relative gap to reach.
+    """
+
+    problem: Problem
+    pricing: PatternPricing | LocalPricing
+    kernels: ModuleType
+    mode: int
+    packed: NDArray[np.uint64]
+    tol: float
+
+    def solve(self, neurons: Neurons, monitor: Monitor) -> tuple[Neurons, float, Status]:
+        """Return the neurons, the dual objective and the status."""
+        problem = self.problem
+        dual, best_dual, idle = 0.0, 0.0, 0
+        while True:
+            neurons = self._recomputed(neurons)
+            objective = problem.objective(neurons.residual, neurons.U)
+            z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
+            norm, columns = self._price(z, neurons, objective, monitor)
+            complete = not monitor.out_of_time()
+            if complete:  # else the dual stays that of the last round
+                dual = problem.dual_objective(z, norm)
+            if self.pricing.exact:  # every multiplier's bound is valid, so keep the best
+                dual = best_dual = max(best_dual, dual)
+            gap = relative_gap(objective, dual)
+            status = monitor.record(objective, dual, len(neurons))
+            if complete and gap <= self.tol:
+                return neurons, dual, Status.OPTIMAL
+            if status is not None:
+                return neurons, dual, status
+            # The gap shrinks like the root of the distance to the optimum over these neurons.
+            target = objective * max(min(1e-4 * gap, gap * gap), _NO_PROGRESS)
+            moved = self._refine(self._add(neurons, columns), target, monitor)
+            progress = objective - problem.objective(moved.residual, moved.U)
+            idle = 0 if progress > _NO_PROGRESS * objective else idle + 1
+            if progress > -_RISE * objective:  # never go up, nor follow a NaN
+                neurons = moved
+            if idle == _PATIENCE:
+                return neurons, dual, Status.STALLED
+
+    def _price(
+        self, z: Array, neurons: Neurons, objective: float, monitor: Monitor
+    ) -> tuple[float, Columns]:
+        """Return the dual norm and new columns; look harder before a local certificate."""
+        problem = self.problem
+        norm, columns = self.pricing(problem, z, neurons.U, neurons.signs, monitor.run)
+        gap = relative_gap(objective, problem.dual_objective(z, norm))
+        if gap <= self.tol and not self.pricing.exact and not monitor.out_of_time():
+            return self.pricing(problem, z, neurons.U, neurons.signs, monitor.run, effort=_CONFIRM)
+        return norm, columns
+
+    def outputs(self, U: Array, pattern: NDArray[np.int64]) -> Array:
+        """Return the neurons' outputs on the rows without their signs, (m, n_samples)."""
+        activations: Array = U @ self.problem.X.T
+        if self.mode == self.kernels.CROSSING:
+            return np.maximum(activations, 0.0)
+        masks = self.kernels.unpack(self.packed[pattern], len(self.problem.y))
+        return np.where(masks, activations, 0.0)
+
+    def _recomputed(self, neurons: Neurons) -> Neurons:
+        """Take the residual afresh from the weights, with the best intercept."""
+        problem = self.problem
+        prediction = neurons.signs @ self.outputs(neurons.U, neurons.pattern)
+        residual = problem.y - prediction
+        intercept = float(problem.sample_weight @ residual) if problem.intercept else 0.0
+        return replace(neurons, residual=residual - intercept, intercept=intercept)
+
+    def _add(self, neurons: Neurons, columns: Columns) -> Neurons:
+        """Add the best columns one by one, each with its best size on the present residual."""
+        problem, weights = self.problem, self.problem.sample_weight
+        columns = columns[self._new(neurons, columns)[:_N_COLUMNS]]
+        residual = neurons.residual.copy()
+        sizes = np.zeros(len(columns))
+        outputs = self.outputs(columns.points, columns.pattern) * columns.signs[:, np.newaxis]
+        for j, output in enumerate(outputs):
+            gain = float((weights * residual) @ output) - problem.beta
+            curvature = float((weights * output) @ output)
+            if gain > 0.0 and curvature > 0.0:
+                sizes[j] = gain / curvature
+                residual -= sizes[j] * output
+                if problem.intercept:
+                    residual -= weights @ residual
+        used = np.flatnonzero(sizes)
+        return Neurons(
+            np.concatenate([neurons.U, sizes[used, np.newaxis] * columns.points[used]]),
+            np.concatenate([neurons.signs, columns.signs[used]]),
+            np.concatenate([neurons.tight, columns.tight[used]]),
+            np.concatenate([neurons.pattern, columns.pattern[used]]),
+            neurons.intercept,
+            residual,
+        )
+
+    def _new(self, neurons: Neurons, columns: Columns) -> NDArray[np.int64]:
+        """Return the indices of columns whose group is not in use yet."""
+        if self.mode == self.kernels.CROSSING:
+            return np.arange(len(columns))
+        used = set(zip(neurons.pattern, neurons.signs, strict=True))
+        groups = zip(columns.pattern, columns.signs, strict=True)
+        return np.array([j for j, group in enumerate(groups) if group not in used], np.int64)
+
+    def _refine(self, neurons: Neurons, target: float, monitor: Monitor) -> Neurons:
+        """Solve over the present neurons until a sweep gains less than ``target``."""
+        problem = self.problem
+        for _ in range(_MAX_CALLS):
+            kept, U, tight, residual, shift, decrease = monitor.run(
+                self.kernels.refine,
+                problem.X,
+                problem.sample_weight,
+                neurons.residual,
+                neurons.U,
+                neurons.signs,
+                self.packed[neurons.pattern] if len(self.packed) else self.packed,
+                neurons.tight,
+                problem.beta,
+                problem.intercept,
+                problem.free_bias,
+                self.mode,
+                target,
+                _MAX_SWEEPS,
+                _MAX_SIZE,
+                _MAX_WORK,
+            )
+            neurons = Neurons(
+                U,
+                neurons.signs[kept],
+                tight,
+                neurons.pattern[kept],
+                neurons.intercept + shift,
+                residual,
+            )
+            if decrease <= target or monitor.out_of_time():
+                break
+        return neurons

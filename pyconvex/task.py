@@ -1,0 +1,119 @@
+"""From a checked request to a solver: data, coordinates, patterns and pricing put together."""
+
+from dataclasses import dataclass, replace
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pyconvex.column_generation import Neurons, Solver
+from pyconvex.coordinates import Coordinates
+from pyconvex.data import check_choice, check_int
+from pyconvex.decode import encode
+from pyconvex.losses import Array
+from pyconvex.network import Network
+from pyconvex.patterns import PatternSet, check_patterns, sample_patterns
+from pyconvex.pricing import LocalPricing, run_whole
+from pyconvex.solver import make_problem, pattern_solver
+
+_N_GATES = 1000  # gates drawn for "gated_relu" unless told
+_ROUNDING = 1e-14  # a dual norm below this times its terms' sizes is 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """A checked request: the user's rows, the solver made of them, and the way back."""
+
+    X: Array
+    y: Array
+    sample_weight: Array
+    coordinates: Coordinates
+    solver: Solver
+    patterns: PatternSet | None
+    gated: bool
+
+    @classmethod
+    def of(
+        cls,
+        X: Array,
+        y: ArrayLike,
+        beta: float | None,
+        model: str,
+        loss: str,
+        bias: str,
+        patterns: str | int | PatternSet,
+        sample_weight: ArrayLike | None,
+        tol: float,
+        rng: np.random.Generator,
+        kernels: ModuleType,
+        n_threads: int,
+    ) -> "Task":
+        """Check the arguments of `pyconvex.fit` that remain and put the task together."""
+        check_choice(bias, "bias", ("free", "decayed", "none"))
+        gated = model == "gated_relu"
+        free_bias = bias == "free" and not gated
+        coordinates = Coordinates.of(X, bias, centred=free_bias)
+        problem, rows = make_problem(
+            coordinates.rows(X), y, 1.0 if beta is None else beta, sample_weight, loss,
+            intercept=bias == "free", free_bias=free_bias,
+        )  # fmt: skip
+        chosen = _choose_patterns(X, patterns, gated, coordinates.ones, rng, kernels, n_threads)
+        if chosen is None:
+            pricing = LocalPricing(kernels, n_threads, rng)
+            merged = problem.merged()
+            nothing = np.zeros((0, (len(merged.y) + 63) // 64), np.uint64)
+            solver = Solver(merged, pricing, kernels, kernels.CROSSING, nothing, tol)
+        else:
+            solver = pattern_solver(problem, chosen, rows, not gated, tol, kernels, n_threads)
+        task = cls(X[rows], problem.y, problem.sample_weight, coordinates, solver, chosen, gated)
+        if beta is None:
+            problem = replace(solver.problem, beta=0.01 * task.beta_max() or 1.0)
+            task = replace(task, solver=replace(solver, problem=problem))
+        return task
+
+    def beta_max(self) -> float:
+        """Return N(z) at the best constant prediction."""
+        problem = replace(self.solver.problem, beta=0.0)
+        nothing = Neurons.none(problem)
+        constant = problem.sample_weight @ problem.y if problem.intercept else 0.0
+        z = problem.loss.multiplier(problem.y - constant, problem.sample_weight)
+        norm = self.solver.pricing(problem, z, nothing.U, nothing.signs, run_whole, effort=4)[0]
+        size = problem.sample_weight @ (np.abs(problem.y) * np.linalg.norm(problem.X, axis=1))
+        return norm if norm > _ROUNDING * size else 0.0
+
+    def start(self, network: Network | None) -> Neurons:
+        """Return the neurons to start from."""
+        if network is None:
+            return Neurons.none(self.solver.problem)
+        if (network.gates is not None) != self.gated:
+            raise ValueError("warm_start is of another model: pass a fit of the same model")
+        return encode(network, self.solver, self.coordinates, self.X, self.patterns)
+
+
+def _choose_patterns(
+    X: Array,
+    patterns: str | int | PatternSet,
+    gated: bool,
+    ones: bool,
+    rng: np.random.Generator,
+    kernels: ModuleType,
+    n_threads: int,
+) -> PatternSet | None:
+    """Return the patterns to solve over; None where columns are generated."""
+    rows = np.column_stack([X, np.ones(len(X))]) if ones else X
+    if isinstance(patterns, PatternSet):
+        check_patterns(patterns, len(X))
+        if gated and (patterns.gates is None or patterns.gates.shape[0] != rows.shape[1]):
+            raise ValueError(
+                f"patterns must carry gates with {rows.shape[1]} coordinates for "
+                "model='gated_relu': make them by from_gates or sample_patterns from X"
+                + (" with a column of ones appended" if ones else "")
+            )
+        return patterns
+    if patterns == "auto" and not gated:
+        return None
+    number = _N_GATES if isinstance(patterns, str) else check_int(patterns, "patterns")
+    name = kernels.__name__.rpartition(".")[2]
+    return sample_patterns(
+        rows, number, random_state=rng, backend=name, n_threads=n_threads or None
+    )

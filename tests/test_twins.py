@@ -1,0 +1,39 @@
+"""C++ and Python use the same numbers: read from the sources, since not all are exposed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TWINS = [
+    ("pyconvex/column_generation.py", "cpp/src/column_generation.cpp", {
+        "_N_COLUMNS": "kColumns", "_MAX_SWEEPS": "kMaxSweeps", "_MAX_CALLS": "kMaxCalls",
+        "_MAX_SIZE": "kMaxSize", "_MAX_WORK": "kMaxWork", "_CONFIRM": "kConfirm",
+        "_NO_PROGRESS": "kNoProgress", "_PATIENCE": "kPatience", "_RISE": "kRise",
+    }),
+    ("pyconvex/pricing.py", "cpp/src/columns.cpp", {"_CHUNK": "kChunk", "n_starts": "kStarts"}),
+    ("pyconvex/task.py", "cpp/src/fit.cpp", {"_N_GATES": "kGates"}),
+    ("pyconvex/decode.py", "cpp/src/fit.cpp", {"_SAME": "kSame"}),
+    ("pyconvex/backends/jit_neuron.py", "cpp/src/neuron.hpp", {
+        "MOVING": "kMoving", "FLOAT": "kFloat", "ROUNDING": "kRounding", "RELEASE": "kRelease",
+    }),
+    ("pyconvex/backends/jit_newton.py", "cpp/src/newton.cpp", {"VANISHED": "kVanished"}),
+    ("pyconvex/backends/jit_solver.py", "cpp/src/refine.cpp", {
+        "STUCK": "kStuck", "WALLS": "kWalls",
+    }),
+]  # fmt: skip
+
+
+def number(path, name):
+    """Return the number that a source assigns to a name, whatever the type."""
+    pattern = rf"^\s*(?:constexpr \w+ )?{name}(?:: \w+)? = ([0-9.e+-]+)"
+    found = re.search(pattern, (ROOT / path).read_text(), re.MULTILINE)
+    assert found, f"{name} not found in {path}"
+    return float(found.group(1))
+
+
+@pytest.mark.parametrize(("python", "cpp", "names"), TWINS)
+def test_twins_share_their_numbers(python, cpp, names):
+    for here, there in names.items():
+        assert number(python, here) == number(cpp, there), (here, there)
