@@ -109,6 +109,8 @@ class Solver:
             complete = not monitor.out_of_time()
             if complete:  # else the dual stays that of the last round
                 dual = problem.dual_objective(z, norm)
+            elif dual > objective:  # an estimate that the objective has passed says nothing
+                dual = 0.0
             if self.pricing.exact:  # every multiplier's bound is valid, so keep the best
                 dual = best_dual = max(best_dual, dual)
             gap = relative_gap(objective, dual)

@@ -91,7 +91,9 @@ class PatternPricing:
         gradients = np.concatenate([C, -C])
         cell = np.tile(np.arange(len(C)), 2)
         signs = np.repeat([1.0, -1.0], len(C))
-        ceilings = np.linalg.norm(gradients, axis=1)
+        ceilings = problem.norms(gradients)
+        if problem.free_bias:  # where a cell has rows on both sides |b| <= R ||w||
+            ceilings += problem.radius * np.abs(gradients[:, -1])
         order = np.argsort(-ceilings, kind="stable")
         norm, chunks = 0.0, []
         for start in range(0, len(order), _CHUNK):
@@ -147,8 +149,7 @@ class LocalPricing:
             alive = norms > 0.0
             points, tight = points[alive] / norms[alive, np.newaxis], tight[alive]
             if problem.free_bias:  # beyond the data z . (X u)_+ is flat but for rounding
-                radius = np.linalg.norm(problem.X[:, :-1], axis=1).max()
-                points[:, -1] = np.clip(points[:, -1], -radius, radius)
+                points[:, -1] = np.clip(points[:, -1], -problem.radius, problem.radius)
             outputs = np.maximum(points @ problem.X.T, 0.0)
             walks.append((points, np.full(len(points), sign), tight, outputs @ (sign * z)))
         points, signs, tight, values = (np.concatenate(part) for part in zip(*walks, strict=True))

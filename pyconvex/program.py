@@ -54,6 +54,11 @@ class Problem:
     offset: float = 0.0
     loss: Squared = field(default_factory=Squared)
 
+    @property
+    def radius(self) -> float:
+        """R, the largest norm of a row without its bias coordinate."""
+        return float(np.linalg.norm(self.X[:, :-1], axis=1).max())
+
     def norms(self, U: Array) -> Array:
         """Return the penalised norms of neurons (m, p)."""
         norms: Array = np.linalg.norm(U[:, :-1] if self.free_bias else U, axis=1)
@@ -104,8 +109,8 @@ class Problem:
         """
         X, factor = self.X, 1.0
         if self.free_bias:
-            radius = float(np.linalg.norm(X[:, :-1], axis=1).max())
-            X, factor = np.column_stack([X[:, :-1], np.full(len(X), radius)]), math.sqrt(2.0)
+            ends = np.full(len(X), self.radius)
+            X, factor = np.column_stack([X[:, :-1], ends]), math.sqrt(2.0)
         bounds = []
         for part in (np.maximum(z, 0.0), np.maximum(-z, 0.0)):
             largest = np.linalg.eigvalsh((X.T * part) @ X)[-1]

@@ -95,8 +95,12 @@ class PatternPricing : public Pricing {
   // Cells whose cone-free norm cannot win are not projected.
   double project(const Problem& problem, const RowMatrix& C, Columns& columns) const {
     const Index P = C.rows(), p = C.cols(), n_words = words_per_pattern(problem.X.rows());
+    VectorXd ceiling = problem.norms(C);
+    if (problem.free_bias) {  // where a cell has rows on both sides |b| <= R ||w||
+      ceiling += problem.radius() * C.col(p - 1).cwiseAbs();
+    }
     VectorXd ceilings(2 * P);
-    ceilings << C.rowwise().norm(), C.rowwise().norm();
+    ceilings << ceiling, ceiling;
     const std::vector<Index> order = descending(ceilings);
     TightRows tight(2 * P, p);
     Collector found;
@@ -181,8 +185,7 @@ class LocalPricing : public Pricing {
                         RowMatrix& points, const TightRows& tight, Collector& found) {
     const VectorXd norms = problem.norms(points);
     const Index p = points.cols();
-    const double radius =
-        problem.free_bias ? problem.X.leftCols(p - 1).rowwise().norm().maxCoeff() : 0.0;
+    const double radius = problem.free_bias ? problem.radius() : 0.0;
     double best = 0.0;
     for (Index k = 0; k < points.rows(); ++k) {
       if (norms[k] == 0.0) {

@@ -19,6 +19,8 @@ struct Problem {
   double offset = 0.0;     // loss that no network avoids: what `merged` takes out
 
   MatrixView rows() const { return {X.data(), X.rows(), X.cols()}; }
+  /// R, the largest norm of a row without its bias coordinate.
+  double radius() const { return X.leftCols(X.cols() - 1).rowwise().norm().maxCoeff(); }
   Eigen::VectorXd norms(const RowMatrix& U) const;
   Eigen::VectorXd multiplier(const Eigen::VectorXd& residual) const;
   double loss(const Eigen::VectorXd& residual) const;

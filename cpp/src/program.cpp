@@ -93,8 +93,7 @@ Problem Problem::merged() const {
 double Problem::norm_bound(const VectorXd& z) const {
   RowMatrix scaled = X;
   if (free_bias) {
-    const Index d = X.cols() - 1;
-    scaled.col(d).setConstant(X.leftCols(d).rowwise().norm().maxCoeff());
+    scaled.col(X.cols() - 1).setConstant(radius());
   }
   double bound = 0.0;
   for (const double sign : {1.0, -1.0}) {
