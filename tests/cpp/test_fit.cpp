@@ -192,3 +192,15 @@ TEST_CASE("wrong input is refused") {
   CHECK_THROWS_AS(pyconvex::solve_group_lasso(X, golden::y(), PatternSet(), {}),
                   std::invalid_argument);
 }
+
+TEST_CASE("fixed patterns with a free bias: the certificate holds against column generation") {
+  FitSettings settings;
+  settings.beta = 0.01;
+  settings.n_patterns = 3000;
+  const Fit sampled = pyconvex::fit(golden::X(), golden::y(), settings);
+  settings.n_patterns = 0;
+  const Fit free = pyconvex::fit(golden::X(), golden::y(), settings);
+  CHECK(sampled.certificate == "restricted");
+  CHECK(sampled.gap <= 1e-6);
+  CHECK(free.objective <= sampled.objective * (1 + 1e-6));
+}
