@@ -50,6 +50,10 @@ class Coordinates:
             features = np.column_stack([features, last])
         return np.ascontiguousarray(features)
 
+    def gate_rows(self, X: Array) -> Array:
+        """Return the rows that gates see (n_samples, n_features or one more): X with its ones."""
+        return np.column_stack([X, np.ones(len(X))]) if self.ones else X
+
     def to_user(self, U: Array) -> tuple[Array, Array]:
         """Return weights (m, n_features) and biases (m,) of the solver's neurons (m, p)."""
         weights, bias = (U[:, :-1], U[:, -1]) if self.ones else (U, np.zeros(len(U)))

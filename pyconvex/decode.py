@@ -71,7 +71,7 @@ def encode(
     pattern = np.full(len(U), -1)
     if patterns is not None:
         gates = U if network.gates is None else _gate_rows(network, coordinates)
-        rows = problem.X if network.gates is None else _ones(X, coordinates)
+        rows = problem.X if network.gates is None else coordinates.gate_rows(X)
         bits = solver.kernels.pack_dense(gates @ rows.T >= 0.0)
         index = {row.tobytes(): g for g, row in reversed(list(enumerate(solver.packed)))}
         pattern = np.array([index.get(row.tobytes(), -1) for row in bits], dtype=np.int64)
@@ -89,7 +89,3 @@ def _gate_rows(network: Network, coordinates: Coordinates) -> Array:
     if coordinates.ones:
         return np.column_stack([network.gates, network.gate_bias])
     return network.gates
-
-
-def _ones(X: Array, coordinates: Coordinates) -> Array:
-    return np.column_stack([X, np.ones(len(X))]) if coordinates.ones else X

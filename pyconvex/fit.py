@@ -245,7 +245,7 @@ def _certified(task: Task, neurons: Neurons, dual: float, status: Status, monito
     network = decode(neurons, problem, task.coordinates, gates)
     residual = task.y - network.predict(task.X)
     squares = (network.output_weights**2).sum() + (network.hidden_weights**2).sum()
-    if problem.X.shape[1] and task.coordinates.ones and not problem.free_bias:
+    if task.coordinates.ones and not problem.free_bias:
         squares += (network.hidden_bias**2).sum()
     loss = problem.loss.value(residual, task.sample_weight)
     objective = loss + 0.5 * problem.beta * float(squares)
@@ -253,7 +253,7 @@ def _certified(task: Task, neurons: Neurons, dual: float, status: Status, monito
     dual = min(dual, objective)  # where rounding has the last word
     lower_bound = dual
     if not task.gated:
-        lower_bound = min(max(_global_bound(task.solver.problem, neurons), 0.0), objective)
+        lower_bound = min(max(_global_bound(problem, neurons), 0.0), objective)
         if relative_gap(objective, lower_bound) <= task.solver.tol:
             certificate, dual = "global", lower_bound
     return Fit(

@@ -113,7 +113,7 @@ class PatternPricing:
             better = values > problem.beta
             chunks.append((points[better], chosen[better], tight[better], values[better]))
         points, chosen, tight, values = (np.concatenate(part) for part in zip(*chunks, strict=True))
-        points /= problem.norms(points)[:, np.newaxis]
+        points /= values[:, np.newaxis]
         order = np.argsort(-values, kind="stable")
         columns = Columns(points, signs[chosen], tight, cell[chosen], values)
         return norm, columns[order]

@@ -57,7 +57,7 @@ class Task:
             coordinates.rows(X), y, 1.0 if beta is None else beta, sample_weight, loss,
             intercept=bias == "free", free_bias=free_bias,
         )  # fmt: skip
-        chosen = _choose_patterns(X, patterns, gated, coordinates.ones, rng, kernels, n_threads)
+        chosen = _choose_patterns(X, patterns, gated, coordinates, rng, kernels, n_threads)
         if chosen is None:
             pricing = LocalPricing(kernels, n_threads, rng)
             merged = problem.merged()
@@ -94,20 +94,20 @@ def _choose_patterns(
     X: Array,
     patterns: str | int | PatternSet,
     gated: bool,
-    ones: bool,
+    coordinates: Coordinates,
     rng: np.random.Generator,
     kernels: ModuleType,
     n_threads: int,
 ) -> PatternSet | None:
     """Return the patterns to solve over; None where columns are generated."""
-    rows = np.column_stack([X, np.ones(len(X))]) if ones else X
+    rows = coordinates.gate_rows(X)
     if isinstance(patterns, PatternSet):
         check_patterns(patterns, len(X))
         if gated and (patterns.gates is None or patterns.gates.shape[0] != rows.shape[1]):
             raise ValueError(
                 f"patterns must carry gates with {rows.shape[1]} coordinates for "
                 "model='gated_relu': make them by from_gates or sample_patterns from X"
-                + (" with a column of ones appended" if ones else "")
+                + (" with a column of ones appended" if coordinates.ones else "")
             )
         return patterns
     if patterns == "auto" and not gated:
