@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 # use: numba, scikit-learn and torch take seconds to load, `import pyconvex` must not.
 _PUBLIC = {
     "PatternSet": "patterns",
-    "sample_patterns": "patterns",
+    "count_patterns": "enumeration",
+    "enumerate_patterns": "enumeration",
+    "iter_patterns": "enumeration",
+    "sample_patterns": "sampling",
     "Status": "program",
     "GroupLassoResult": "solver",
     "solve_group_lasso": "solver",
@@ -23,6 +26,7 @@ _PUBLIC = {
     "Fit": "fit",
     "beta_max": "fit",
     "fit": "fit",
+    "plot_arrangement": "plotting",
     "__version__": "config",
     "get_cmake_dir": "config",
     "get_include": "config",
@@ -34,13 +38,17 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test compar
     from pyconvex.config import get_cmake_dir as get_cmake_dir
     from pyconvex.config import get_include as get_include
     from pyconvex.config import show_config as show_config
+    from pyconvex.enumeration import count_patterns as count_patterns
+    from pyconvex.enumeration import enumerate_patterns as enumerate_patterns
+    from pyconvex.enumeration import iter_patterns as iter_patterns
     from pyconvex.fit import Fit as Fit
     from pyconvex.fit import beta_max as beta_max
     from pyconvex.fit import fit as fit
     from pyconvex.network import Network as Network
     from pyconvex.patterns import PatternSet as PatternSet
-    from pyconvex.patterns import sample_patterns as sample_patterns
+    from pyconvex.plotting import plot_arrangement as plot_arrangement
     from pyconvex.program import Status as Status
+    from pyconvex.sampling import sample_patterns as sample_patterns
     from pyconvex.solver import GroupLassoResult as GroupLassoResult
     from pyconvex.solver import solve_group_lasso as solve_group_lasso
 

@@ -17,6 +17,55 @@ def pack_dense(dense: NDArray[np.bool_]) -> NDArray[np.uint64]: ...
 def unpack(packed: NDArray[np.uint64], n_samples: int) -> NDArray[np.bool_]: ...
 def unique(packed: NDArray[np.uint64]) -> NDArray[np.int64]: ...
 
+# cells
+def count_cells(
+    Y: NDArray[np.float64],
+    Z: NDArray[np.int64],
+    tol: float,
+    first: int,
+    last: int,
+    n_threads: int,
+) -> int: ...
+def fill_cells(
+    Y: NDArray[np.float64],
+    Z: NDArray[np.int64],
+    tol: float,
+    first: int,
+    last: int,
+    packed: NDArray[np.uint64],
+    n_threads: int,
+) -> int: ...
+def fill_chosen(
+    Y: NDArray[np.float64],
+    Z: NDArray[np.int64],
+    tol: float,
+    first: int,
+    last: int,
+    chosen: NDArray[np.int32],
+    n_threads: int,
+) -> int: ...
+def decode_cells(
+    Y: NDArray[np.float64],
+    Z: NDArray[np.int64],
+    tol: float,
+    chosen: NDArray[np.int32],
+    n_threads: int,
+) -> tuple[NDArray[np.uint64], NDArray[np.float64], NDArray[np.bool_]] | None: ...
+def sweep_cells(
+    order: NDArray[np.int64],
+    start: NDArray[np.uint64],
+    first: int,
+    last: int,
+    packed: NDArray[np.uint64],
+) -> None: ...
+def expand_rows(
+    packed: NDArray[np.uint64],
+    n_lines: int,
+    line: NDArray[np.int64],
+    flip: NDArray[np.bool_],
+    n_threads: int,
+) -> NDArray[np.uint64]: ...
+
 # pricing
 def walk(
     X: NDArray[np.float64],

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
-from pyconvex.pricing import Columns, LocalPricing, PatternPricing
+from pyconvex.pricing import CellPricing, Columns, LocalPricing, PatternPricing
 from pyconvex.program import Problem, Status, relative_gap
 
 _MAX_SIZE = 3000  # unknowns up to which joint Newton steps are tried
@@ -78,7 +78,7 @@ class Solver:
     ----------
     problem : Problem
         What to solve.
-    pricing : PatternPricing or LocalPricing
+    pricing : PatternPricing, LocalPricing or CellPricing
         Finds the dual norm and new columns.
     kernels : module
         The backend.
@@ -91,7 +91,7 @@ class Solver:
     """
 
     problem: Problem
-    pricing: PatternPricing | LocalPricing
+    pricing: PatternPricing | LocalPricing | CellPricing
     kernels: ModuleType
     mode: int
     packed: NDArray[np.uint64]

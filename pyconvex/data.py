@@ -86,6 +86,20 @@ def check_matrix(
     return array
 
 
+def check_exact_matrix(X: ArrayLike, name: str = "X") -> NDArray[np.float64]:
+    """Return a matrix like `check_matrix`; rows of fractions are multiplied up to integers."""
+    if isinstance(X, np.ndarray) and X.dtype.kind != "O":
+        return check_matrix(X, name)
+    rows = np.asarray(X)
+    rational = rows.dtype.kind == "O" and rows.ndim == 2
+    if rational and all(isinstance(x, numbers.Rational) for x in rows.flat):
+        for i, row in enumerate(rows):
+            common = math.lcm(*(int(x.denominator) for x in row))
+            rows[i] = [int(x * common) for x in row]
+        return check_matrix(rows, name)
+    return check_matrix(X, name)
+
+
 def check_vector(value: ArrayLike, name: str, n_samples: int) -> NDArray[np.float64]:
     """Return a finite vector (n_samples,): one entry per row of X."""
     array = _to_float(value, name)

@@ -22,7 +22,7 @@ from pyconvex.losses import Array
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
 from pyconvex.patterns import PatternSet
-from pyconvex.program import Problem, Status, relative_gap
+from pyconvex.program import Status, relative_gap
 from pyconvex.task import Task
 
 _START_SEED = 0  # of the local search in beta_max
@@ -134,14 +134,16 @@ def fit(
         "free": hidden biases and an output bias without weight decay (gated networks: hidden
         biases decayed, since free ones would fit any y at no cost). "decayed": hidden biases
         with weight decay, no output bias. "none": neither.
-    patterns : {"auto"}, int or PatternSet
-        "auto": all patterns, by column generation (gated: 1000 Gaussian draws). An int: that
-        many draws. A PatternSet: exactly that program; gated networks need its gates, which
-        have one coordinate more than X where there is a bias.
+    patterns : {"auto", "all"}, int or PatternSet
+        "auto": all patterns, by column generation (gated: 1000 Gaussian draws). "all": list them
+        first (`pyconvex.enumerate_patterns` of X, with its ones column where there is a bias):
+        the certificate is "global"; for few samples or features. An int: that many draws. A
+        PatternSet: exactly that program; gated networks need its gates, which have one
+        coordinate more than X where there is a bias.
     tol : float
         Relative gap to reach.
-    certificate : {"auto", "local"}
-        The level to aim for; "global" needs pricing that this version does not have.
+    certificate : {"auto", "global", "local"}
+        The level to aim for; "global" needs ``patterns="all"`` in this version.
     sample_weight : array, shape (n_samples,), optional
         Relative weights: an integer weight equals that many copies of the row.
     warm_start : Fit or Network, optional
@@ -183,8 +185,8 @@ def fit(
     threads, rng = check_n_threads(n_threads), check_random_state(random_state)
     X = check_matrix(X)
     tol = check_tol(tol)
-    _check_certificate(certificate)
     _check_patterns_choice(patterns, model)
+    _check_certificate(certificate, patterns)
     with Monitor(max_iter, time_limit, callback, verbose) as monitor:
         task = Task.of(
             X, y, beta, model, loss, bias, patterns, sample_weight, tol, rng, kernels, threads
@@ -207,7 +209,7 @@ def beta_max(
 ) -> float:
     """Return the smallest beta at which the optimal network has no neurons.
 
-    This is N(z) at the best constant prediction: exact for a PatternSet and for gated models;
+    This is N(z) at the best constant prediction: exact for given patterns and for gated models;
     for ReLU with ``patterns="auto"`` it comes from local search and may be too small.
 
     Parameters
@@ -252,9 +254,11 @@ def _certified(task: Task, neurons: Neurons, dual: float, status: Status, monito
     certificate = "local" if task.patterns is None else "restricted"
     dual = min(dual, objective)  # where rounding has the last word
     lower_bound = dual
+    if task.every_pattern:
+        certificate = "global"
     if not task.gated:
-        lower_bound = min(max(_global_bound(problem, neurons), 0.0), objective)
-        if relative_gap(objective, lower_bound) <= task.solver.tol:
+        lower_bound = min(max(task.global_bound(neurons), 0.0), objective)
+        if task.every_pattern or relative_gap(objective, lower_bound) <= task.solver.tol:
             certificate, dual = "global", lower_bound
     return Fit(
         network=network,
@@ -270,12 +274,6 @@ def _certified(task: Task, neurons: Neurons, dual: float, status: Status, monito
         history=tuple(monitor.history),
         patterns=task.patterns or _neuron_patterns(task, network),
     )
-
-
-def _global_bound(problem: Problem, neurons: Neurons) -> float:
-    """Return a lower bound for all networks from the cheap bound of the dual norm."""
-    z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
-    return problem.dual_objective(z, problem.norm_bound(z))
 
 
 def _neuron_patterns(task: Task, network: Network) -> PatternSet:
@@ -294,23 +292,22 @@ def _network(warm_start: Fit | Network | None) -> Network | None:
     return network
 
 
-def _check_certificate(certificate: str) -> None:
+def _is_all(patterns: str | int | PatternSet) -> bool:
+    return isinstance(patterns, str) and patterns == "all"
+
+
+def _check_certificate(certificate: str, patterns: str | int | PatternSet) -> None:
     check_choice(certificate, "certificate", ("auto", "global", "local"))
-    if certificate == "global":
+    if certificate == "global" and not _is_all(patterns):
         raise ValueError(
-            "certificate='global' needs pricing over the whole sphere, which this version does "
-            "not have: use 'auto'"
+            "certificate='global' needs pricing over the whole sphere, which this version has "
+            "for patterns='all' only: pass that or certificate='auto'"
         )
 
 
 def _check_patterns_choice(patterns: str | int | PatternSet, model: str) -> None:
     check_choice(model, "model", ("relu", "gated_relu"))
     if isinstance(patterns, str):
-        if patterns == "all":
-            raise ValueError(
-                "patterns='all' needs enumeration, which this version does not have: "
-                "use 'auto', an int or a PatternSet"
-            )
-        check_choice(patterns, "patterns", ("auto",))
+        check_choice(patterns, "patterns", ("auto", "all"))
     elif not isinstance(patterns, PatternSet):
         check_int(patterns, "patterns")

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyconvex.backends import get_backend
-from pyconvex.data import check_choice, check_int, check_matrix, check_n_threads, check_random_state
-from pyconvex.witnesses import interior_points
+from pyconvex.data import check_int, check_matrix, check_n_threads
+from pyconvex.witnesses import inside, interior_points
 
-_LATER = ("uniform", "data")  # sampling methods with a name but no code yet
+_CHECKED = 4096  # witnesses checked at once
 
 
 def _freeze(array: NDArray[Any]) -> NDArray[Any]:
@@ -40,6 +40,8 @@ class PatternSet:
         The gate h_g of each pattern, one per column.
     X : array, shape (n_samples, n_features), optional
         The data, from which `witnesses` finds gates where none are given.
+    cells, numbers
+        Used by `pyconvex.enumerate_patterns`: what finds vectors inside the patterns, by number.
 
     Raises
     ------
@@ -58,7 +60,7 @@ class PatternSet:
            [0, 1]])
     """
 
-    __slots__ = ("_X", "_gates", "_n_samples", "_packed")
+    __slots__ = ("_X", "_cells", "_gates", "_n_samples", "_numbers", "_packed")
 
     def __init__(
         self,
@@ -66,6 +68,8 @@ class PatternSet:
         n_samples: int,
         gates: ArrayLike | None = None,
         X: ArrayLike | None = None,
+        cells: Any = None,
+        numbers: range | NDArray[np.int64] = range(0),
     ) -> None:
         self._n_samples = check_int(n_samples, "n_samples")
         packed = np.ascontiguousarray(packed)
@@ -83,6 +87,7 @@ class PatternSet:
         self._packed = _freeze(packed)
         self._gates = None if gates is None else _freeze(_check_gates(gates, len(packed)))
         self._X = None if X is None else _freeze(_check_rows(X, self._n_samples))
+        self._cells, self._numbers = cells, numbers
 
     @classmethod
     def from_gates(
@@ -162,7 +167,12 @@ class PatternSet:
 
     @property
     def gates(self) -> NDArray[np.float64] | None:
-        """Gates (n_features, n_patterns), read-only; None where only the bits are known."""
+        """Gates (n_features, n_patterns), read-only; None where only the bits are known.
+
+        The gates of an enumeration are its `witnesses`, found when first asked for.
+        """
+        if self._gates is None and self._cells is not None:
+            self._gates = _freeze(np.ascontiguousarray(self.witnesses().T))
         return self._gates
 
     def to_dense(self) -> NDArray[np.bool_]:
@@ -174,8 +184,9 @@ class PatternSet:
         """Return one vector per pattern that shows it, (n_patterns, n_features).
 
         Where gates are known these are the gates: a gate that is orthogonal to a row of X lies
-        on the boundary of its cell and is returned as it is. Otherwise a linear program per
-        pattern finds a vector strictly inside the cell.
+        on the boundary of its cell and is returned as it is. Patterns of an enumeration come with
+        a recipe for a vector strictly inside; it is checked on all nonzero rows of X. Otherwise,
+        and where that check fails, a linear program per pattern finds one.
 
         Raises
         ------
@@ -186,7 +197,39 @@ class PatternSet:
             return np.ascontiguousarray(self._gates.T)
         if self._X is None:
             raise ValueError("witnesses need gates or data: use from_gates, or from_dense(D, X)")
-        return interior_points(self._X, self.to_dense())
+        if self._cells is None:
+            return interior_points(self._X, self.to_dense())
+        points: NDArray[np.float64] = self._cells.points(np.asarray(self._numbers, np.int64))
+        for first in range(0, len(points), _CHECKED):
+            block = slice(first, first + _CHECKED)
+            dense = get_backend().unpack(self._packed[block], self._n_samples)
+            outside = np.flatnonzero(~inside(self._X, dense, points[block]))
+            if len(outside):
+                points[first + outside] = interior_points(self._X, dense[outside])
+        return points
+
+    def margins(self) -> NDArray[np.float64]:
+        """Return how far inside its cell each witness lies, (n_patterns,).
+
+        The smallest |x_i . h| / (‖x_i‖ ‖h‖) over the nonzero rows of X: the sine of the angle
+        between the witness h and the nearest hyperplane.
+
+        Raises
+        ------
+        ValueError
+            If X is not known, or as in `witnesses`.
+        """
+        if self._X is None:
+            raise ValueError("margins need data: use from_dense(D, X) or enumerate_patterns(X)")
+        norms = np.linalg.norm(self._X, axis=1)
+        rows = self._X[norms > 0] / norms[norms > 0, np.newaxis]
+        points = self.witnesses()
+        points /= np.linalg.norm(points, axis=1)[:, np.newaxis]
+        blocks = range(0, len(points), _CHECKED)
+        nearest = [
+            np.abs(rows @ points[k : k + _CHECKED].T).min(axis=0, initial=1.0) for k in blocks
+        ]
+        return np.concatenate([*nearest, np.zeros(0)])
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -196,7 +239,11 @@ class PatternSet:
             row = self._packed[key][np.newaxis]
             return get_backend().unpack(row, self._n_samples)[0]
         gates = None if self._gates is None else self._gates[:, key]
-        return PatternSet(self._packed[key], self._n_samples, gates, self._X)
+        numbers: Any = self._numbers
+        if self._cells is not None:
+            numbers = numbers[key] if isinstance(key, slice) else np.asarray(numbers)[key]
+        packed = self._packed[key]
+        return PatternSet(packed, self._n_samples, gates, self._X, self._cells, numbers)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PatternSet):
@@ -209,12 +256,13 @@ class PatternSet:
         return {row.tobytes() for row in self._packed}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PatternSet, (self._packed, self._n_samples, self._gates, self._X)
+        known = (self._gates, self._X, self._cells, self._numbers)
+        return PatternSet, (self._packed, self._n_samples, *known)
 
     def __repr__(self) -> str:
         return (
             f"PatternSet(n_patterns={len(self)}, n_samples={self.n_samples}, "
-            f"gates={self.gates is not None})"
+            f"gates={self._gates is not None or self._cells is not None})"
         )
 
 
@@ -268,61 +316,3 @@ def check_patterns(patterns: Any, n_samples: int, name: str = "patterns") -> Pat
     if len(patterns) == 0:
         raise ValueError(f"{name} is empty: pass at least one pattern")
     return patterns
-
-
-def sample_patterns(
-    X: ArrayLike,
-    n_patterns: int,
-    *,
-    method: str = "gaussian",
-    unique: bool = True,
-    random_state: int | np.random.Generator | np.random.RandomState | None = None,
-    backend: str = "auto",
-    n_threads: int | None = None,
-) -> PatternSet:
-    """Draw activation patterns 1[X h >= 0] at random.
-
-    Parameters
-    ----------
-    X : array, shape (n_samples, n_features)
-        Data. Append a column of ones for gates with a bias.
-    n_patterns : int
-        Number of draws. Gaussian gates favour wide cells, so some draws repeat.
-    method : {"gaussian"}
-        "gaussian": h is a standard normal vector. ("uniform" and "data" come later.)
-    unique : bool
-        Drop repeated patterns (the first stays), so that fewer than `n_patterns` may remain.
-    random_state : int, Generator, RandomState or None
-        Source of randomness. The gates do not depend on backend or number of threads.
-    backend : {"auto", "native", "jit"}
-        Who computes.
-    n_threads : int, optional
-        Threads; None takes all cores.
-
-    Returns
-    -------
-    PatternSet
-        With gates.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is wrong.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import pyconvex
-    >>> len(pyconvex.sample_patterns(np.eye(2), 100, random_state=0))
-    4
-    """
-    X = check_matrix(X)
-    check_choice(method, "method", ("gaussian", *_LATER))
-    if method in _LATER:
-        raise ValueError(f"method={method!r} is planned but not there yet: use 'gaussian'")
-    shape = (X.shape[1], check_int(n_patterns, "n_patterns"))
-    G = check_random_state(random_state).standard_normal(shape)
-    if unique:
-        return PatternSet.from_gates(X, G, backend=backend, n_threads=n_threads)
-    packed = get_backend(backend).pack_gates(X, G, check_n_threads(n_threads))
-    return PatternSet(packed, len(X), G)

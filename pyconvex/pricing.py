@@ -1,7 +1,7 @@
 """Pricing: the dual norm N(z) over patterns or over the sphere, and the neurons that attain it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -175,3 +175,24 @@ class LocalPricing:
         keys = np.column_stack([columns.points @ problem.X.T > 0.0, columns.signs > 0.0])
         first = np.unique(np.packbits(keys, axis=1), axis=0, return_index=True)[1]
         return np.sort(first)
+
+
+@dataclass(frozen=True)
+class CellPricing:
+    """N(z) over all cells of the arrangement, for neurons that may go from cell to cell.
+
+    Local search finds the columns. Every cell is priced only to confirm that none is left.
+    """
+
+    search: LocalPricing
+    cells: PatternPricing
+    exact = False
+
+    def __call__(
+        self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
+    ) -> tuple[float, Columns]:
+        """Return N(z), exact where ``effort`` exceeds 1, and the columns above beta."""
+        if effort == 1:
+            return self.search(problem, z, neurons, signs, run)
+        norm, columns = self.cells(problem, z, neurons, signs, run)
+        return norm, replace(columns, pattern=np.full(len(columns), -1))

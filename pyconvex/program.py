@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyconvex.losses import Array, Squared
 
@@ -78,27 +79,29 @@ class Problem:
         limit = self.beta / norm if norm > 0.0 else math.inf
         return self.loss.dual_objective(z, self.y, self.sample_weight, limit)[0] + self.offset
 
-    def merged(self) -> "Problem":
-        """Return the same problem with equal rows merged into one of their joint weight.
+    def merged(self) -> tuple["Problem", NDArray[np.int64]]:
+        """Return the same problem with equal rows merged, and where each row first stood.
 
-        Their targets' weighted mean replaces them, at the cost of a constant loss. Copies of a
-        row share a kink, so the tests on faces, which look at one row at a time, need this.
+        A row has the joint weight of its copies, and their targets' weighted mean, at the cost of
+        a constant loss. Copies of a row share a kink, so the tests on faces, which look at one row
+        at a time, need this.
         """
         X, first, group = np.unique(self.X, axis=0, return_index=True, return_inverse=True)
         if len(X) == len(self.X):
-            return self
+            return self, np.arange(len(X))
         group = group.reshape(-1)
         weight: Array = np.bincount(group, self.sample_weight).astype(np.float64)
         mean = np.bincount(group, self.sample_weight * self.y) / weight
         order = np.argsort(first)  # rows keep the order in which they first appear
         offset = self.loss.value(self.y - mean[group], self.sample_weight)
-        return replace(
+        merged = replace(
             self,
             X=np.ascontiguousarray(X[order]),
             y=mean[order],
             sample_weight=weight[order],
             offset=self.offset + offset,
         )
+        return merged, first[order]
 
     def norm_bound(self, z: Array) -> float:
         """Return a rigorous upper bound of N(z) from two eigenvalue problems.

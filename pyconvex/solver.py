@@ -231,12 +231,21 @@ def pattern_solver(
     n_threads: int,
 ) -> Solver:
     """Return the solver of the program over given patterns, cut down to the rows kept."""
-    packed = patterns.packed
-    if len(rows) < patterns.n_samples:
-        packed = kernels.pack_dense(np.ascontiguousarray(patterns.to_dense()[:, rows]))
+    packed = kept_rows(patterns, rows, kernels)
     pricing = PatternPricing(packed, cones, kernels, n_threads)
     mode = kernels.FIXED if cones else kernels.GATED
     return Solver(problem, pricing, kernels, mode, packed, tol)
+
+
+def kept_rows(
+    patterns: PatternSet, rows: NDArray[np.int64], kernels: ModuleType
+) -> NDArray[np.uint64]:
+    """Return the bits of all patterns at some rows."""
+    if len(rows) == patterns.n_samples:
+        return patterns.packed
+    dense = np.ascontiguousarray(patterns.to_dense()[:, rows])
+    packed: NDArray[np.uint64] = kernels.pack_dense(dense)
+    return packed
 
 
 def _warm(result: GroupLassoResult, problem: Problem, n_patterns: int, cones: bool) -> Neurons:

@@ -2,19 +2,23 @@
 
 from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pyconvex.column_generation import Neurons, Solver
 from pyconvex.coordinates import Coordinates
 from pyconvex.data import check_choice, check_int
 from pyconvex.decode import encode
+from pyconvex.enumeration import enumerate_patterns
 from pyconvex.losses import Array
 from pyconvex.network import Network
-from pyconvex.patterns import PatternSet, check_patterns, sample_patterns
-from pyconvex.pricing import LocalPricing, run_whole
-from pyconvex.solver import make_problem, pattern_solver
+from pyconvex.patterns import PatternSet, check_patterns
+from pyconvex.pricing import CellPricing, LocalPricing, PatternPricing, run_whole
+from pyconvex.program import Problem
+from pyconvex.sampling import sample_patterns
+from pyconvex.solver import kept_rows, make_problem, pattern_solver
 
 _N_GATES = 1000  # gates drawn for "gated_relu" unless told
 _ROUNDING = 1e-14  # a dual norm below this times its terms' sizes is 0
@@ -31,6 +35,7 @@ class Task:
     solver: Solver
     patterns: PatternSet | None
     gated: bool
+    every_pattern: bool
 
     @classmethod
     def of(
@@ -58,14 +63,13 @@ class Task:
             intercept=bias == "free", free_bias=free_bias,
         )  # fmt: skip
         chosen = _choose_patterns(X, patterns, gated, coordinates, rng, kernels, n_threads)
-        if chosen is None:
-            pricing = LocalPricing(kernels, n_threads, rng)
-            merged = problem.merged()
-            nothing = np.zeros((0, (len(merged.y) + 63) // 64), np.uint64)
-            solver = Solver(merged, pricing, kernels, kernels.CROSSING, nothing, tol)
+        every = isinstance(patterns, str) and patterns == "all"
+        if chosen is None or (every and not gated):
+            solver = _crossing_solver(problem, chosen, rows, tol, rng, kernels, n_threads)
         else:
             solver = pattern_solver(problem, chosen, rows, not gated, tol, kernels, n_threads)
-        task = cls(X[rows], problem.y, problem.sample_weight, coordinates, solver, chosen, gated)
+        data = X[rows], problem.y, problem.sample_weight
+        task = cls(*data, coordinates, solver, chosen, gated, every)
         if beta is None:
             problem = replace(solver.problem, beta=0.01 * task.beta_max() or 1.0)
             task = replace(task, solver=replace(solver, problem=problem))
@@ -87,7 +91,41 @@ class Task:
             return Neurons.none(self.solver.problem)
         if (network.gates is not None) != self.gated:
             raise ValueError("warm_start is of another model: pass a fit of the same model")
-        return encode(network, self.solver, self.coordinates, self.X, self.patterns)
+        crossing = self.solver.mode == self.solver.kernels.CROSSING
+        patterns = None if crossing else self.patterns
+        return encode(network, self.solver, self.coordinates, self.X, patterns)
+
+    def global_bound(self, neurons: Neurons) -> float:
+        """Return a lower bound for networks of any width, from the dual norm over all patterns.
+
+        Where these are not at hand, from the cheap bound of the norm.
+        """
+        problem, pricing = self.solver.problem, self.solver.pricing
+        z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
+        norm = problem.norm_bound(z)
+        if isinstance(pricing, CellPricing):
+            norm = pricing(problem, z, neurons.U, neurons.signs, run_whole, effort=2)[0]
+        return problem.dual_objective(z, norm)
+
+
+def _crossing_solver(
+    problem: Problem,
+    patterns: PatternSet | None,
+    rows: NDArray[np.int64],
+    tol: float,
+    rng: np.random.Generator,
+    kernels: ModuleType,
+    n_threads: int,
+) -> Solver:
+    """Return the solver whose neurons go from cell to cell; certified where all cells are given."""
+    merged, first = problem.merged()
+    nothing = np.zeros((0, (len(merged.y) + 63) // 64), np.uint64)
+    search = LocalPricing(kernels, n_threads, rng)
+    pricing: LocalPricing | CellPricing = search
+    if patterns is not None:
+        packed = kept_rows(patterns, rows[first], kernels)
+        pricing = CellPricing(search, PatternPricing(packed, True, kernels, n_threads))
+    return Solver(merged, pricing, kernels, kernels.CROSSING, nothing, tol)
 
 
 def _choose_patterns(
@@ -112,8 +150,11 @@ def _choose_patterns(
         return patterns
     if patterns == "auto" and not gated:
         return None
+    settings: dict[str, Any] = {
+        "backend": kernels.__name__.rpartition(".")[2],
+        "n_threads": n_threads or None,
+    }
+    if patterns == "all":
+        return enumerate_patterns(rows, **settings)
     number = _N_GATES if isinstance(patterns, str) else check_int(patterns, "patterns")
-    name = kernels.__name__.rpartition(".")[2]
-    return sample_patterns(
-        rows, number, random_state=rng, backend=name, n_threads=n_threads or None
-    )
+    return sample_patterns(rows, number, random_state=rng, **settings)

@@ -43,6 +43,16 @@ def interior_points(X: NDArray[np.float64], dense: NDArray[np.bool_]) -> NDArray
         A = np.column_stack([-signs[:, np.newaxis] * rows, np.ones(len(rows))])
         found = linprog(cost, A, np.zeros(len(rows)), bounds=[(-1, 1)] * (d + 1))
         points[g] = found.x[:d]
-        if not active[~nonzero].all() or (signs * (rows @ points[g]) <= 0).any():
+        if not active[~nonzero].all() or not inside(rows, active[nonzero][np.newaxis], points[[g]]):
             raise ValueError(f"pattern {g} is no cell of X: no vector lies strictly inside")
     return points
+
+
+def inside(
+    X: NDArray[np.float64], dense: NDArray[np.bool_], points: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Tell which points (n_patterns, d) lie strictly inside their cells, by all nonzero rows."""
+    rows = X.any(axis=1)
+    values = points @ X[rows].T
+    strict: NDArray[np.bool_] = np.where(dense[:, rows], values > 0.0, values < 0.0).all(axis=1)
+    return strict

@@ -172,7 +172,6 @@ def test_witnesses_from_gates_and_from_data():
         (lambda: sample_patterns([[1.0]], 0), ValueError, "n_patterns must be an integer >= 1"),
         (lambda: sample_patterns([[1.0]], 2.0), TypeError, "n_patterns must be an integer"),
         (lambda: sample_patterns([[1.0]], 2, method="x"), ValueError, "method must be one of"),
-        (lambda: sample_patterns([[1.0]], 2, method="data"), ValueError, "not there yet"),
         (lambda: sample_patterns([[1.0]], 2, backend="x"), ValueError, "backend must be one of"),
         (lambda: check_patterns([[1]], 1), TypeError, "patterns must be a PatternSet"),
         (

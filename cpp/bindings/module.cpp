@@ -4,6 +4,7 @@
 namespace pyconvex::bindings {
 void bind_config(pybind11::module_& m);
 void bind_patterns(pybind11::module_& m);
+void bind_cells(pybind11::module_& m);
 void bind_pricing(pybind11::module_& m);
 void bind_solver(pybind11::module_& m);
 }  // namespace pyconvex::bindings
@@ -13,6 +14,7 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "Compiled kernels of pyconvex: raw arrays in, raw arrays out.";
   bind_config(m);
   bind_patterns(m);
+  bind_cells(m);
   bind_pricing(m);
   bind_solver(m);
 }

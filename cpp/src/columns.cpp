@@ -7,6 +7,7 @@
 
 #include "pyconvex/patterns.hpp"
 #include "pyconvex/pricing.hpp"
+#include "random.hpp"
 
 namespace pyconvex {
 namespace {
@@ -15,7 +16,6 @@ using Eigen::VectorXd;
 
 constexpr Index kChunk = 64;   // cells projected between two looks at the best norm so far
 constexpr Index kStarts = 32;  // Gaussian starts of a local search
-constexpr double kPi = 3.14159265358979323846;
 
 MatrixView view(const RowMatrix& matrix) {
   return {matrix.data(), matrix.rows(), matrix.cols()};
@@ -211,27 +211,17 @@ class LocalPricing : public Pricing {
     RowMatrix all(n_starts + n_starts / 2 + 1, p);
     for (Index k = 0; k < n_starts; ++k) {
       for (Index j = 0; j < p; ++j) {
-        all(k, j) = gaussian();
+        all(k, j) = random_.gaussian();
       }
     }
     for (Index k = n_starts; k + 1 < all.rows(); ++k) {
-      all.row(k) = problem.X.row(row(n));
+      all.row(k) = problem.X.row(random_.below(n));
     }
     all.row(all.rows() - 1) = z.transpose() * problem.X;
     for (Index k = 0; k < all.rows() && problem.free_bias; ++k) {  // a kink on a random sample
-      all(k, p - 1) = -problem.X.row(row(n)).head(p - 1).dot(all.row(k).head(p - 1));
+      all(k, p - 1) = -problem.X.row(random_.below(n)).head(p - 1).dot(all.row(k).head(p - 1));
     }
     return all;
-  }
-
-  // Own transformations: the standard's distributions differ between libraries.
-  double uniform() { return static_cast<double>(random_() >> 11) * 0x1.0p-53; }
-  double gaussian() {
-    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
-    return radius * std::cos(2.0 * kPi * uniform());
-  }
-  Index row(Index n) {
-    return std::min(static_cast<Index>(uniform() * static_cast<double>(n)), n - 1);
   }
 
   // The best column of each sign and pattern.
@@ -253,8 +243,30 @@ class LocalPricing : public Pricing {
     return found.sorted(problem.X.cols());
   }
 
-  std::mt19937_64 random_;
+  Random random_;
   int n_threads_;
+};
+
+class CellPricing : public Pricing {
+ public:
+  CellPricing(std::vector<std::uint64_t> packed, std::uint64_t random_state, int n_threads)
+      : search_(random_state, n_threads), cells_(std::move(packed), true, n_threads) {}
+
+  bool exact() const override { return false; }
+
+  double price(const Problem& problem, const VectorXd& z, const RowMatrix& U, const VectorXd& signs,
+               int effort, Columns& columns) override {
+    if (effort == 1) {
+      return search_.price(problem, z, U, signs, effort, columns);
+    }
+    const double norm = cells_.price(problem, z, U, signs, effort, columns);
+    columns.pattern.assign(columns.pattern.size(), -1);
+    return norm;
+  }
+
+ private:
+  LocalPricing search_;
+  PatternPricing cells_;
 };
 
 }  // namespace
@@ -266,6 +278,11 @@ std::unique_ptr<Pricing> pattern_pricing(std::vector<std::uint64_t> packed, bool
 
 std::unique_ptr<Pricing> local_pricing(std::uint64_t random_state, int n_threads) {
   return std::make_unique<LocalPricing>(random_state, n_threads);
+}
+
+std::unique_ptr<Pricing> cell_pricing(std::vector<std::uint64_t> packed, std::uint64_t random_state,
+                                      int n_threads) {
+  return std::make_unique<CellPricing>(std::move(packed), random_state, n_threads);
 }
 
 }  // namespace pyconvex

@@ -4,12 +4,12 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
-#include <random>
 #include <stdexcept>
 
 #include "column_generation.hpp"
 #include "coordinates.hpp"
 #include "kept_patterns.hpp"
+#include "pyconvex/arrangement.hpp"
 
 namespace pyconvex {
 namespace {
@@ -31,6 +31,7 @@ struct Task {
   Rows X;
   const FitSettings& settings;
   bool gated;
+  bool crossing = false;  // may neurons go from cell to cell?
   Coordinates coordinates;
   Problem problem;
   VectorXd y, sample_weight;  // of the kept rows
@@ -44,14 +45,6 @@ struct Task {
   Network decode(const State& state) const;
 };
 
-PatternSet draw_patterns(const RowMatrix& rows, Index n_patterns, const FitSettings& settings) {
-  std::mt19937_64 random(settings.random_state);
-  std::normal_distribution<double> gaussian;
-  Matrix gates(rows.cols(), n_patterns);
-  std::generate_n(gates.data(), rows.cols() * n_patterns, [&] { return gaussian(random); });
-  return PatternSet::from_gates({rows.data(), rows.rows(), rows.cols()}, gates, settings.n_threads);
-}
-
 Task::Task(MatrixView X_, const std::vector<double>& targets, const FitSettings& settings_)
     : X(as_rows(X_)),
       settings(settings_),
@@ -63,12 +56,17 @@ Task::Task(MatrixView X_, const std::vector<double>& targets, const FitSettings&
   y = problem.y;
   sample_weight = problem.sample_weight;
   choose_patterns();
-  packed = kept_patterns(patterns, kept);
-  if (patterns.size() == 0) {
-    packed.clear();
-    problem = problem.merged();
-    pricing = local_pricing(settings.random_state, settings.n_threads);
+  crossing = !gated && (patterns.size() == 0 || settings.all_patterns);
+  if (crossing) {
+    std::vector<Index> rows;
+    problem = problem.merged(rows);
+    std::transform(rows.begin(), rows.end(), rows.begin(),
+                   [&](Index i) { return kept[static_cast<std::size_t>(i)]; });
+    pricing = settings.all_patterns ? cell_pricing(kept_patterns(patterns, rows),
+                                                   settings.random_state, settings.n_threads)
+                                    : local_pricing(settings.random_state, settings.n_threads);
   } else {
+    packed = kept_patterns(patterns, kept);
     pricing = pattern_pricing(packed, !gated, settings.n_threads);
   }
   if (settings.beta == 0.0) {
@@ -90,14 +88,25 @@ void Task::choose_patterns() {
           "patterns must carry gates, with one coordinate more than X where there is a bias: use "
           "PatternSet::from_gates");
     }
-  } else if (gated || settings.n_patterns > 0) {
+  } else if (gated || settings.n_patterns > 0 || settings.all_patterns) {
     RowMatrix rows(X.rows(), n_gate_features);
     rows.leftCols(X.cols()) = X;
     if (coordinates.ones) {
       rows.col(X.cols()).setOnes();
     }
-    patterns =
-        draw_patterns(rows, settings.n_patterns > 0 ? settings.n_patterns : kGates, settings);
+    const MatrixView view{rows.data(), rows.rows(), rows.cols()};
+    if (settings.all_patterns) {
+      EnumerationSettings every;
+      every.witnesses = gated;
+      every.n_threads = settings.n_threads;
+      patterns = enumerate_patterns(view, every);
+    } else {
+      SamplingSettings draws;
+      draws.random_state = settings.random_state;
+      draws.n_threads = settings.n_threads;
+      patterns =
+          sample_patterns(view, settings.n_patterns > 0 ? settings.n_patterns : kGates, draws);
+    }
   }
 }
 
@@ -119,7 +128,7 @@ double Task::beta_max() const {
 
 Solution Task::solve() const {
   Mode mode = gated ? Mode::gated : Mode::fixed;
-  if (patterns.size() == 0) {
+  if (crossing) {
     mode = Mode::crossing;
   }
   return Solver(problem, *pricing, mode, packed, settings).solve();
@@ -219,11 +228,18 @@ Fit Task::result(const Solution& solution) const {
   fit.dual_objective = std::min(fit.dual_objective, fit.objective);  // rounding has the last word
   fit.lower_bound = fit.dual_objective;
   fit.certificate = patterns.size() == 0 ? "local" : "restricted";
+  if (settings.all_patterns) {
+    fit.certificate = "global";
+  }
   if (!gated) {
     const VectorXd z = problem.multiplier(solution.state.residual);
-    const double bound = problem.dual_objective(z, problem.norm_bound(z));
-    fit.lower_bound = std::clamp(bound, 0.0, fit.objective);
-    if (relative_gap(fit.objective, fit.lower_bound) <= settings.tol) {
+    double norm = problem.norm_bound(z);
+    if (settings.all_patterns) {
+      Columns columns;
+      norm = pricing->price(problem, z, solution.state.U, solution.state.signs, 2, columns);
+    }
+    fit.lower_bound = std::clamp(problem.dual_objective(z, norm), 0.0, fit.objective);
+    if (settings.all_patterns || relative_gap(fit.objective, fit.lower_bound) <= settings.tol) {
       fit.certificate = "global";
       fit.dual_objective = fit.lower_bound;
     }
@@ -240,6 +256,10 @@ void check_settings(MatrixView X, const FitSettings& settings) {
   }
   if (settings.n_patterns < 0) {
     throw std::invalid_argument("n_patterns must be >= 0");
+  }
+  if (settings.all_patterns && (settings.patterns != nullptr || settings.n_patterns > 0)) {
+    throw std::invalid_argument(
+        "all_patterns leaves no room for patterns or n_patterns: unset one");
   }
 }
 

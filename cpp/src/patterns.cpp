@@ -1,8 +1,10 @@
 #include "pyconvex/patterns.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <unordered_set>
+#include <utility>
 
 #include "dispatch.hpp"
 #include "parallel.hpp"
@@ -149,7 +151,18 @@ PatternSet PatternSet::from_dense(const std::vector<unsigned char>& dense, Index
   return {packed, n_samples};
 }
 
-PatternSet PatternSet::from_gates(MatrixView X, MatrixView G, int n_threads) {
+PatternSet PatternSet::from_packed(std::vector<Word> packed, Index n_samples, Matrix gates) {
+  PatternSet patterns;
+  patterns.n_samples_ = n_samples;
+  patterns.size_ = static_cast<Index>(packed.size()) / patterns.n_words();
+  patterns.packed_ = std::move(packed);
+  patterns.kept_.resize(static_cast<std::size_t>(patterns.size_));
+  std::iota(patterns.kept_.begin(), patterns.kept_.end(), 0);
+  patterns.gates_ = std::move(gates);
+  return patterns;
+}
+
+PatternSet PatternSet::from_gates(MatrixView X, MatrixView G, int n_threads, bool drop_repeats) {
   if (X.empty()) {
     throw std::invalid_argument("X must hold at least one sample and one feature");
   }
@@ -158,6 +171,10 @@ PatternSet PatternSet::from_gates(MatrixView X, MatrixView G, int n_threads) {
   }
   std::vector<Word> packed(static_cast<std::size_t>(G.cols * words_per_pattern(X.rows)));
   pack_gates(X, G, packed.data(), n_threads);
+  if (!drop_repeats) {
+    const std::vector<double> gates(G.data, G.data + G.rows * G.cols);
+    return from_packed(std::move(packed), X.rows, Matrix(G.rows, G.cols, gates));
+  }
   PatternSet patterns(packed, X.rows);
   patterns.gates_ = select_columns(G, patterns.kept_);
   return patterns;

@@ -28,8 +28,9 @@ struct Problem {
   /// Best dual objective among multiples of z, given its dual norm or an upper bound of that.
   double dual_objective(const Eigen::VectorXd& z, double norm) const;
   /// The same problem with equal rows merged into one of their joint weight, at the cost of a
-  /// constant loss. Copies of a row share a kink; the tests on faces look at one row at a time.
-  Problem merged() const;
+  /// constant loss; `first` gets where each row first stood. Copies of a row share a kink; the
+  /// tests on faces look at one row at a time.
+  Problem merged(std::vector<Index>& first) const;
   /// Rigorous upper bound of the dual norm, by the Cauchy-Schwarz inequality.
   double norm_bound(const Eigen::VectorXd& z) const;
 };

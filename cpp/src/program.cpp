@@ -55,9 +55,10 @@ double Problem::dual_objective(const VectorXd& z, double norm) const {
   return t * linear - 0.5 * t * t * quadratic + offset;
 }
 
-Problem Problem::merged() const {
+Problem Problem::merged(std::vector<Index>& first) const {
   std::map<std::vector<double>, Index> seen;
-  std::vector<Index> group, first;
+  std::vector<Index> group;
+  first.clear();
   for (Index i = 0; i < X.rows(); ++i) {
     const std::vector<double> row(X.row(i).data(), X.row(i).data() + X.cols());
     const auto [place, is_new] = seen.emplace(row, static_cast<Index>(first.size()));

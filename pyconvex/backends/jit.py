@@ -1,9 +1,5 @@
 """Kernels compiled at run time by numba: they need no compiler on the user's machine."""
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any
 
 import numba
@@ -11,19 +7,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvex.backends import jit_pricing, jit_solver
+from pyconvex.backends.jit_cells import (
+    count_cells,
+    decode_cells,
+    expand_rows,
+    fill_cells,
+    fill_chosen,
+    sweep_cells,
+)
 from pyconvex.backends.jit_neuron import CROSSING, FIXED, GATED
 from pyconvex.backends.jit_patterns import pack_dense, pack_gates, unique, unpack
+from pyconvex.backends.jit_threads import in_chunks
 
 __all__ = [
     "CROSSING",
     "FIXED",
     "GATED",
+    "count_cells",
+    "decode_cells",
+    "expand_rows",
+    "fill_cells",
+    "fill_chosen",
     "gate_gradients",
     "info",
     "pack_dense",
     "pack_gates",
     "project_cells",
     "refine",
+    "sweep_cells",
     "unique",
     "unpack",
     "walk",
@@ -43,7 +54,7 @@ def info() -> dict[str, Any]:
 def gate_gradients(X: Floats, packed: Bits, z: Floats, n_threads: int) -> Floats:
     """X^T D_g z for every pattern, shape (n_patterns, p)."""
     X, packed, z = _read_only(X, packed, z)
-    parts = _in_chunks(
+    parts = in_chunks(
         lambda part: jit_pricing.gate_gradients(X, packed[part], z), len(packed), n_threads
     )
     return np.concatenate(parts)
@@ -54,7 +65,7 @@ def project_cells(
 ) -> tuple[Floats, Integers]:
     """Project each row of C onto its closed cell: points and tight rows (n_patterns, p)."""
     X, packed, C = _read_only(X, packed, C)
-    parts = _in_chunks(
+    parts = in_chunks(
         lambda part: jit_pricing.project_cells(X, packed[part], C[part], free_bias, stop),
         len(packed),
         n_threads,
@@ -68,7 +79,7 @@ def walk(
 ) -> tuple[Floats, Integers]:
     """Local maxima of z . (X u)_+ over the unit ball: points and tight rows (k, p)."""
     X, z, starts = _read_only(X, z, starts)
-    parts = _in_chunks(
+    parts = in_chunks(
         lambda part: jit_pricing.walk(X, z, starts[part], free_bias, stop), len(starts), n_threads
     )
     points, tight = zip(*parts, strict=True)
@@ -110,20 +121,3 @@ def _read_only(*arrays: Any) -> list[Any]:
     for view in views:
         view.flags.writeable = False
     return views
-
-
-def _in_chunks(kernel: Callable[[slice], Any], count: int, n_threads: int) -> list[Any]:
-    """Return a kernel's results on consecutive parts of 0 .. count, a thread for each."""
-    threads = max(1, min(count, n_threads or _max_threads()))
-    ends = np.linspace(0, count, threads + 1).astype(int)
-    parts = [slice(a, b) for a, b in pairwise(ends)]
-    if threads == 1:
-        return [kernel(parts[0])]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(kernel, parts))
-
-
-def _max_threads() -> int:
-    """Return the number of threads that OpenMP would take."""
-    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(limit) if limit.isdigit() and int(limit) > 0 else os.cpu_count() or 1

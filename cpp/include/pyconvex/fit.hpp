@@ -22,6 +22,7 @@ struct FitSettings : Limits {
   Bias bias = Bias::free;
   const PatternSet* patterns = nullptr;  // exactly that program; none: "auto" or n_patterns
   Index n_patterns = 0;                  // Gaussian draws; 0: column generation (gated: 1000 draws)
+  bool all_patterns = false;             // enumerate every pattern: the certificate is "global"
   std::vector<double> sample_weight;     // relative; empty: equal
   std::uint64_t random_state = 0;        // of starting points and draws
 };

@@ -37,7 +37,11 @@ class PatternSet {
   /// From n_patterns x n_samples bytes, row after row, nonzero means active.
   static PatternSet from_dense(const std::vector<unsigned char>& dense, Index n_samples);
   /// One gate per column of G (d x n_patterns); the gates of the kept patterns are kept too.
-  static PatternSet from_gates(MatrixView X, MatrixView G, int n_threads = 0);
+  /// Repeats stay unless `drop_repeats`.
+  static PatternSet from_gates(MatrixView X, MatrixView G, int n_threads = 0,
+                               bool drop_repeats = true);
+  /// From packed words of patterns that are known to be distinct, with their gates if any.
+  static PatternSet from_packed(std::vector<std::uint64_t> packed, Index n_samples, Matrix gates);
 
   Index size() const { return size_; }
   Index n_samples() const { return n_samples_; }

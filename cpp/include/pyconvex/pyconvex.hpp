@@ -1,6 +1,7 @@
 // All of pyconvex, in the order of the flow.
 #pragma once
 
+#include "pyconvex/arrangement.hpp"
 #include "pyconvex/config.hpp"
 #include "pyconvex/fit.hpp"
 #include "pyconvex/matrix.hpp"
