@@ -1,8 +1,11 @@
 """The problems that the benchmarks solve, each from a fixed recipe.
 
 Training problems return X, y and the keywords of `pyconvex.fit`; group lassos return X, y, gates
-(one per column) and the penalty.
+(one per column) and the penalty; arrangements return X, one row per hyperplane.
 """
+
+import itertools
+import math
 
 import numpy as np
 
@@ -68,3 +71,59 @@ def group_lasso(n, d, n_gates, fraction):
     G = rng.standard_normal((d, n_gates))
     beta_max = np.linalg.norm(X.T @ ((X @ G >= 0.0) * y[:, np.newaxis]), axis=0).max() / n
     return X, y, G, fraction * beta_max
+
+
+def gaussian(n, r):
+    """Hyperplanes in general position."""
+    return np.random.default_rng(0).standard_normal((n, r))
+
+
+def n_cells(n, r):
+    """Cells of n hyperplanes of rank r in general position."""
+    return 2 * sum(math.comb(n - 1, k) for k in range(r))
+
+
+def resonance():
+    """All nonzero 0/1 vectors of length 6."""
+    return np.array(list(itertools.product([0.0, 1.0], repeat=6)))[1:]
+
+
+def permutahedron():
+    """x_i = x_j for all pairs of 9 coordinates: a cell is an order of them."""
+    E = np.eye(9)
+    return np.array([E[i] - E[j] for i, j in itertools.combinations(range(9), 2)])
+
+
+def threshold():
+    """The corners of a cube and a constant: a cell is a threshold function of 5 inputs."""
+    return _with_constant(_corners(5))
+
+
+def cross_polytope():
+    """±e_i and a constant in 12 dimensions."""
+    return _with_constant(np.vstack([np.eye(12), -np.eye(12)]))
+
+
+def demicube():
+    """Every other corner of a cube in 6 dimensions and a constant."""
+    corners = _corners(6)
+    return _with_constant(corners[corners.prod(axis=1) > 0.0])
+
+
+def _corners(d):
+    return np.array(list(itertools.product([-1.0, 1.0], repeat=d)))
+
+
+def _with_constant(points):
+    return np.column_stack([points, np.ones(len(points))])
+
+
+# Arrangements: Gaussian ones by size (n, r), degenerate ones with their numbers of cells.
+GENERAL = ((1000, 2), (300, 3), (100, 4), (50, 5), (30, 6), (25, 8))
+DEGENERATE = {
+    "resonance-6": (resonance, 1_066_044),
+    "permutahedron-8": (permutahedron, 362_880),
+    "threshold-5": (threshold, 94_572),
+    "cross-polytope-12": (cross_polytope, 1_058_786),
+    "demicube-6": (demicube, 291_558),
+}

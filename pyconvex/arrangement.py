@@ -192,7 +192,8 @@ def with_rotation(attempt: Callable[[int], T]) -> T:
 
 
 def _unit(rows: Array) -> Array:
-    units: Array = rows / np.linalg.norm(rows, axis=1)[:, np.newaxis]
+    norms = np.linalg.norm(rows, axis=1)[:, np.newaxis]
+    units: Array = rows / np.where(norms > 0.0, norms, 1.0)  # sets that give no cell have none
     return units
 
 

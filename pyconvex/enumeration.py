@@ -28,6 +28,7 @@ from pyconvex.patterns import PatternSet
 
 _MAX_PATTERNS = 20_000_000
 _BLOCK_SIZE = 65_536
+_BLOCK_WORDS = 2**22  # 32 MiB
 _MAX_SETS = 2**62  # ranks are 64-bit integers
 
 
@@ -118,7 +119,7 @@ def iter_patterns(
     *,
     start: int = 0,
     stop: int | None = None,
-    block_size: int = _BLOCK_SIZE,
+    block_size: int | None = None,
     n_threads: int | None = None,
     backend: str = "auto",
 ) -> Iterator[PatternSet]:
@@ -131,8 +132,9 @@ def iter_patterns(
     start, stop : int
         Yield the patterns from number ``start`` up to but not including ``stop`` (None: all).
         Patterns before ``start`` are counted, which is faster than listing them.
-    block_size : int
-        Patterns per block; the last block may be smaller. Memory is proportional to it.
+    block_size : int, optional
+        Patterns per block; the last block may be smaller. Memory is proportional to it. Default:
+        65,536, or as many as fit into 32 MiB.
     n_threads, backend
         As in `enumerate_patterns`.
 
@@ -158,7 +160,9 @@ def iter_patterns(
     X, kernels, threads = check_exact_matrix(X), get_backend(backend), check_n_threads(n_threads)
     start = check_int(start, "start", minimum=0)
     stop = _MAX_SETS if stop is None else check_int(stop, "stop", minimum=0)
-    size = check_int(block_size, "block_size")
+    size = max(1, min(_BLOCK_SIZE, _BLOCK_WORDS // n_words(len(X))))
+    if block_size is not None:
+        size = check_int(block_size, "block_size")
     lines = find_lines(X)
     if 2 * lines.n_sets > _MAX_SETS:
         raise ValueError(
@@ -201,8 +205,9 @@ def _stream(arrangement: Arrangement, start: int, stop: int, size: int) -> Itera
     while left > 0 and (first < n_sets or ready):
         wanted = min(size, left)
         while ready < wanted and first < n_sets:
-            last = min(first + max((wanted - ready + skip + 1) // 2, MIN_WINDOW), n_sets)
-            last = min(last, first + max(WORK // width // 64, MIN_WINDOW))
+            least = max(64, min(MIN_WINDOW, _BLOCK_WORDS // 16 // width))
+            window = min((wanted - ready + skip + 1) // 2, WORK // width // 64)
+            last = min(first + max(window, least), n_sets)
             packed = np.empty((2 * (last - first), width), np.uint64)
             packed = packed[: 2 * arrangement.fill(first, last, packed)]
             parts.append(packed[skip:])
@@ -302,8 +307,13 @@ def _memory() -> float:
 
 def _verify(patterns: PatternSet, X: Array, kernels: ModuleType, threads: int) -> None:
     """Compare with a count from other coordinates and another order of the rows."""
-    order = np.random.default_rng(1).permutation(len(X))
-    count = count_patterns(X[order], n_threads=threads or None, backend=name_of(kernels))
+    shuffled = X[np.random.default_rng(1).permutation(len(X))]
+
+    def attempt(draw: int) -> int:
+        arrangement = Arrangement(find_lines(shuffled, MAX_DRAWS + draw), kernels, threads)
+        return 2 * arrangement.count(0, arrangement.n_sets) if arrangement.lines.rank else 1
+
+    count = with_rotation(attempt)
     distinct = len(kernels.unique(patterns.packed))
     if not len(patterns) == distinct == count:
         raise RuntimeError(

@@ -21,7 +21,8 @@ def interior_points(X: NDArray[np.float64], dense: NDArray[np.bool_]) -> NDArray
     Raises
     ------
     ValueError
-        If no vector lies strictly inside: the pattern is no cell of X.
+        If no vector lies strictly inside: the pattern is no cell of X (or so thin a one that
+        double precision has no vector in it).
 
     Examples
     --------
@@ -44,7 +45,10 @@ def interior_points(X: NDArray[np.float64], dense: NDArray[np.bool_]) -> NDArray
         found = linprog(cost, A, np.zeros(len(rows)), bounds=[(-1, 1)] * (d + 1))
         points[g] = found.x[:d]
         if not active[~nonzero].all() or not inside(rows, active[nonzero][np.newaxis], points[[g]]):
-            raise ValueError(f"pattern {g} is no cell of X: no vector lies strictly inside")
+            raise ValueError(
+                f"pattern {g} is no cell of X, or too thin a one for double precision: no vector "
+                "lies strictly inside"
+            )
     return points
 
 

@@ -13,7 +13,9 @@
 namespace pyconvex {
 namespace {
 
-constexpr std::int64_t kMinWindow = 4096;  // sets searched at once, at least
+constexpr Index kMinWindow = 4096;  // sets searched at once, at least, unless patterns are long
+constexpr Index kBlockSize = 65'536;
+constexpr Index kBlockWords = Index{1} << 22;  // 32 MiB
 
 void check_matrix(MatrixView X) {
   if (X.empty()) {
@@ -60,7 +62,11 @@ void verify(const PatternSet& patterns, MatrixView X, int n_threads) {
 // Blocks of patterns from the pairs of one set of lines after another.
 void stream(const Arrangement& arrangement, const BlockCallback& block,
             const StreamSettings& settings) {
-  const auto n_words = static_cast<std::size_t>(words_per_pattern(arrangement.n_samples()));
+  const Index width = words_per_pattern(arrangement.n_samples());
+  const auto n_words = static_cast<std::size_t>(width);
+  const Index fitting = std::clamp<Index>(kBlockWords / width, 1, kBlockSize);
+  const Index block_size = settings.block_size > 0 ? settings.block_size : fitting;
+  const Index least = std::clamp<Index>(kBlockWords / 16 / width, 64, kMinWindow);
   const std::int64_t n_sets = arrangement.numbered_sets();
   std::int64_t set = 0;
   std::int64_t done = 0;  // pairs of the sets before
@@ -73,10 +79,10 @@ void stream(const Arrangement& arrangement, const BlockCallback& block,
   std::int64_t left = settings.stop < 0 ? 2 * n_sets : settings.stop - settings.start;
   std::vector<Word> ready, packed;
   while (left > 0 && (set < n_sets || !ready.empty())) {
-    const auto wanted = static_cast<std::size_t>(std::min<std::int64_t>(settings.block_size, left));
+    const auto wanted = static_cast<std::size_t>(std::min<std::int64_t>(block_size, left));
     while (ready.size() < wanted * n_words && set < n_sets) {
-      const std::int64_t window = std::max<std::int64_t>(settings.block_size / 2, kMinWindow);
-      const std::int64_t last = std::min(set + window, n_sets);
+      const std::int64_t last =
+          std::min<std::int64_t>(set + std::max(block_size / 2, least), n_sets);
       packed.resize(static_cast<std::size_t>(2 * (last - set)) * n_words);
       const std::int64_t found = 2 * arrangement.fill(set, last, packed.data());
       const std::int64_t dropped = std::min(skip, found);
@@ -126,8 +132,8 @@ PatternSet enumerate_patterns(MatrixView X, const EnumerationSettings& settings)
 
 void iter_patterns(MatrixView X, const BlockCallback& block, const StreamSettings& settings) {
   check_matrix(X);
-  if (settings.block_size < 1 || settings.start < 0) {
-    throw std::invalid_argument("block_size must be >= 1 and start >= 0");
+  if (settings.block_size < 0 || settings.start < 0) {
+    throw std::invalid_argument("block_size and start must be >= 0");
   }
   bool begun = false;
   with_rotation([&](std::uint64_t draw) {

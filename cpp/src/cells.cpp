@@ -35,7 +35,7 @@ PYCONVEX_CLONES void tile(const double* p, const double* q, Index n, const doubl
       for (Index k = 7; k >= 0; --k) {
         const double value = q[j + k] - p[j + k] * ratio[t];
         b = (b << 1) | Word{value >= 0.0};
-        s += Word{std::abs(value) <= threshold[t]};
+        s += Word{is_small(value, threshold[t])};
       }
       bits[t] = b;
       small[t] = s;
@@ -257,7 +257,7 @@ void CellSearch::candidate_words(Index t, Index i) {
     for (Index k = 0; k < Lanes; ++k) {
       const double b = share[m_ - 1] - p[m_ - 1] * inverse_[k] * share[i + k];
       on[k] = (Word{0} - Word{b > 0.0}) ^ infinity[k];
-      n_small_[k] += Word{std::abs(b) <= threshold_[k]} << 32;
+      n_small_[k] += Word{is_small(b, threshold_[k])} << 32;
     }
     for (Index w = 0; w < n_words_; ++w) {
       const Word above = step.above[static_cast<std::size_t>(w)];

@@ -33,7 +33,7 @@ PYCONVEX_CLONES Index count_small(const double* values, Index n, double threshol
   Index count = 0;
   PYCONVEX_SIMD_SUM(count)
   for (Index j = 0; j < n; ++j) {
-    count += std::abs(values[j]) <= threshold ? 1 : 0;
+    count += is_small(values[j], threshold) ? 1 : 0;
   }
   return count;
 }
@@ -121,12 +121,12 @@ bool Tableau::close(Index t, Index i, double threshold) {
   Level& to = at(t + 1);
   for (Index j = m_ - 1; j >= 0; --j) {
     double& value = entries(t + 1, t + 1)[j];
-    if (std::abs(value) > threshold || get_bit(to.closed, j)) {
+    if (!is_small(value, threshold) || get_bit(to.closed, j)) {
       continue;
     }
     bool small = true;
     for (Index c = t + 2; c < r_ && small; ++c) {
-      small = std::abs(column(t + 1, c)[j]) <= threshold;
+      small = is_small(column(t + 1, c)[j], threshold);
     }
     if (small && dependent(t, i, j)) {
       if (j > i) {
@@ -243,7 +243,7 @@ double Tableau::determinant(const std::vector<Index>& rows) {
 bool Tableau::above(Index t, Index s) {
   const Level& here = at(t);
   double coefficient = column(t, s)[m_ - 1];
-  if (std::abs(coefficient * here.minor) <= here.error) {
+  if (is_small(coefficient * here.minor, here.error)) {
     std::vector<Index> rows = chosen(t - 1, here.line);
     rows[static_cast<std::size_t>(s)] = m_ - 1;
     coefficient = determinant(rows) / here.minor;

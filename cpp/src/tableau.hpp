@@ -1,6 +1,7 @@
 // The elimination tableau of the cell search: one level per chosen line. Private.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -81,6 +82,11 @@ class Tableau {
   std::vector<Level> levels_;
   std::vector<double> scratch_;
 };
+
+/// Within rounding errors of zero, or lost to overflow.
+inline bool is_small(double value, double threshold) {
+  return !(std::abs(value) > threshold);
+}
 
 inline bool get_bit(const std::vector<Word>& words, Index i) {
   return ((words[static_cast<std::size_t>(i / 64)] >> (i % 64)) & 1U) != 0;

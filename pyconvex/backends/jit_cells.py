@@ -44,7 +44,7 @@ def _signs(columns, t, start, n, ratio, threshold):
     for k in range(np.uint64(n)):  # unsigned: SIMD code needs no wrapped indices
         value = columns[t, t + 1, start + k] - columns[t, t, start + k] * ratio
         word |= np.uint64(value >= 0.0) << k
-        small += abs(value) <= threshold
+        small += not abs(value) > threshold
     return word, small
 
 
@@ -149,7 +149,7 @@ def _complete(columns, words, t, i, inverse, threshold, m, pattern):
     slope = columns[t, t, m - 1] * inverse
     for s in range(t):
         b = columns[t, s, m - 1] - slope * columns[t, s, i]
-        if abs(b) <= threshold:
+        if not abs(b) > threshold:
             return False
         side = ABOVE if (b > 0.0) != infinity else BELOW
         for w in range(n_words):

@@ -104,7 +104,7 @@ def choose(Y, Z, tol, columns, reals, numbers, words, residues, failed, whole, t
     threshold = reals[t + 1, ERROR] / abs(minor)
     small = 0
     for j in range(np.uint64(m)):
-        small += abs(columns[t + 1, t + 1, j]) <= threshold
+        small += not abs(columns[t + 1, t + 1, j]) > threshold  # also what overflowed
     if small > numbers[t + 1, N_CLOSED] and not close(
         Y, Z, tol, columns, reals, numbers, words, residues, failed, t, i, threshold
     ):
@@ -130,7 +130,7 @@ def close(Y, Z, tol, columns, reals, numbers, words, residues, failed, t, i, thr
             continue
         small = True
         for c in range(t + 2, r):
-            small = small and abs(columns[t + 1, c, j]) <= threshold
+            small = small and not abs(columns[t + 1, c, j]) > threshold
         if small and dependent(Y, Z, tol, numbers, residues, t, i, j):
             if j > i:
                 return False
@@ -238,7 +238,7 @@ def lies_above(Y, Z, columns, reals, numbers, words, failed, t, s):
     """
     last = len(Y) - 1
     coefficient = columns[t, s, last]
-    if abs(coefficient * reals[t, MINOR]) <= reals[t, ERROR]:
+    if not abs(coefficient * reals[t, MINOR]) > reals[t, ERROR]:
         coefficient = exact_coefficient(Y, Z, reals, numbers, failed, t, s)
     return (coefficient > 0.0) != get_bit(words, t, BITS, last)
 

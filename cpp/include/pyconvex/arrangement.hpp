@@ -24,9 +24,9 @@ struct EnumerationSettings {
 PatternSet enumerate_patterns(MatrixView X, const EnumerationSettings& settings = {});
 
 struct StreamSettings {
-  std::int64_t start = 0;     // number of the first pattern
-  std::int64_t stop = -1;     // and of the one after the last; -1: all
-  Index block_size = 65'536;  // patterns per block
+  std::int64_t start = 0;  // number of the first pattern
+  std::int64_t stop = -1;  // and of the one after the last; -1: all
+  Index block_size = 0;    // patterns per block; 0: 65,536, or what fits into 32 MiB
   int n_threads = 0;
 };
 
