@@ -13,13 +13,13 @@ import multiprocessing
 import os
 
 import numpy as np
-from report import timed
 from threadpoolctl import threadpool_limits
 
 import pyconvex
 
 import problems
 from lp_tree import lp_tree_patterns
+from report import timed
 
 N_GATES = 50_000
 GOALS = dict(zip(problems.GENERAL, (5e7, 4e7, 4e7, 4e7, 2.5e7, 1.5e7), strict=True))  # cells/s

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from pyconvex.arrangement import (
     MAX_DRAWS,
-    MIN_WINDOW,
     TOO_THIN,
     WORK,
     Arrangement,
@@ -29,6 +28,7 @@ from pyconvex.patterns import PatternSet
 _MAX_PATTERNS = 20_000_000
 _BLOCK_SIZE = 65_536
 _BLOCK_WORDS = 2**22  # 32 MiB
+_FETCH_WORDS = 2**18
 _MAX_SETS = 2**62  # ranks are 64-bit integers
 
 
@@ -93,24 +93,24 @@ def enumerate_patterns(
     >>> len(pyconvex.enumerate_patterns(X))
     58
     """
-    X, kernels, threads = check_exact_matrix(X), get_backend(backend), check_n_threads(n_threads)
+    rows, kernels, threads = _check_rows(X), get_backend(backend), check_n_threads(n_threads)
     limit = check_int(max_patterns, "max_patterns")
 
     def attempt(draw: int) -> PatternSet:
-        arrangement = Arrangement(find_lines(X, draw), kernels, threads)
+        arrangement = Arrangement(find_lines(rows, draw), kernels, threads)
         if arrangement.lines.rank == 0:
-            return _single(X, kernels)
-        _check_size(arrangement.n_sets, len(X), limit)
-        packed = np.empty((2 * arrangement.n_sets, n_words(len(X))), np.uint64)
+            return _single(rows, kernels)
+        _check_size(arrangement.n_sets, len(rows), limit)
+        packed = np.empty((2 * arrangement.n_sets, n_words(len(rows))), np.uint64)
         n_pairs = 0
         for first, last in arrangement.windows(0, arrangement.n_sets):
             n_pairs += arrangement.fill(first, last, packed[2 * n_pairs :][: 2 * (last - first)])
         packed.resize((2 * n_pairs, packed.shape[1]), refcheck=False)
-        return _as_set(packed, X, Cells(X, draw, name_of(kernels), n_pairs), 0)
+        return PatternSet.of_cells(packed, rows, Cells(rows, draw, name_of(kernels), n_pairs), 0)
 
     patterns = with_rotation(attempt)
     if verify:
-        _verify(patterns, X, kernels, threads)
+        _verify(patterns, rows, kernels, threads)
     return patterns
 
 
@@ -157,36 +157,37 @@ def iter_patterns(
     >>> [len(block) for block in pyconvex.iter_patterns(X, block_size=25)]
     [25, 25, 8]
     """
-    X, kernels, threads = check_exact_matrix(X), get_backend(backend), check_n_threads(n_threads)
+    rows, kernels, threads = _check_rows(X), get_backend(backend), check_n_threads(n_threads)
     start = check_int(start, "start", minimum=0)
     stop = _MAX_SETS if stop is None else check_int(stop, "stop", minimum=0)
-    size = max(1, min(_BLOCK_SIZE, _BLOCK_WORDS // n_words(len(X))))
+    size = max(1, min(_BLOCK_SIZE, _BLOCK_WORDS // n_words(len(rows))))
     if block_size is not None:
         size = check_int(block_size, "block_size")
-    lines = find_lines(X)
+    lines = find_lines(rows)
     if 2 * lines.n_sets > _MAX_SETS:
         raise ValueError(
             f"X may have {_readable(2 * lines.n_sets)} patterns, too many to number: "
             "use sample_patterns"
         )
-    return _blocks(X, kernels, threads, start, stop, size)
+    return _blocks(rows, Arrangement(lines, kernels, threads), start, stop, size)
 
 
 def _blocks(
-    X: Array, kernels: ModuleType, threads: int, start: int, stop: int, size: int
+    X: Array, arrangement: Arrangement, start: int, stop: int, size: int
 ) -> Iterator[PatternSet]:
-    begun = False
-    if not X.any():
+    kernels, threads, begun = arrangement.kernels, arrangement.n_threads, False
+    if arrangement.lines.rank == 0:
         if start < 1 <= stop:
             yield _single(X, kernels)
         return
     for draw in range(MAX_DRAWS):
-        arrangement = Arrangement(find_lines(X, draw), kernels, threads)
+        if draw > 0:
+            arrangement = Arrangement(find_lines(X, draw), kernels, threads)
         cells, number = Cells(X, draw, name_of(kernels)), start
         try:
             for packed in _stream(arrangement, start, stop, size):
                 begun = True
-                yield _as_set(packed, X, cells, number)
+                yield PatternSet.of_cells(packed, X, cells, number)
                 number += len(packed)
             return
         except RotationError:
@@ -198,6 +199,7 @@ def _blocks(
 def _stream(arrangement: Arrangement, start: int, stop: int, size: int) -> Iterator[Bits]:
     """Yield arrays of ``size`` patterns, the last one smaller."""
     width, n_sets = n_words(len(arrangement.lines.line)), arrangement.n_sets
+    fetch = _FETCH_WORDS // width  # several small blocks at once: threads start less often
     first, before = _skip(arrangement, start // 2, n_sets)
     skip, left = start - 2 * before, max(stop - start, 0)  # patterns to drop and to yield
     parts: list[Bits] = []
@@ -205,9 +207,8 @@ def _stream(arrangement: Arrangement, start: int, stop: int, size: int) -> Itera
     while left > 0 and (first < n_sets or ready):
         wanted = min(size, left)
         while ready < wanted and first < n_sets:
-            least = max(64, min(MIN_WINDOW, _BLOCK_WORDS // 16 // width))
-            window = min((wanted - ready + skip + 1) // 2, WORK // width // 64)
-            last = min(first + max(window, least), n_sets)
+            window = max((wanted - ready + skip + 1) // 2, min(4 * size, fetch))
+            last = min(first + max(min(window, WORK // width // 64), 64), n_sets)
             packed = np.empty((2 * (last - first), width), np.uint64)
             packed = packed[: 2 * arrangement.fill(first, last, packed)]
             parts.append(packed[skip:])
@@ -264,10 +265,10 @@ def count_patterns(
     >>> pyconvex.count_patterns(cube), pyconvex.count_patterns(cube, bound=True)
     (14, 14)
     """
-    X, kernels, threads = check_exact_matrix(X), get_backend(backend), check_n_threads(n_threads)
+    rows, kernels, threads = _check_rows(X), get_backend(backend), check_n_threads(n_threads)
 
     def attempt(draw: int) -> int:
-        arrangement = Arrangement(find_lines(X, draw), kernels, threads)
+        arrangement = Arrangement(find_lines(rows, draw), kernels, threads)
         if arrangement.lines.rank == 0:
             return 1
         if bound:
@@ -280,6 +281,13 @@ def count_patterns(
         return 2 * arrangement.count(0, arrangement.n_sets)
 
     return with_rotation(attempt)
+
+
+def _check_rows(X: ArrayLike) -> Array:
+    """Return X as the sets of its patterns keep it: checked, exact, read-only."""
+    rows: Array = check_exact_matrix(X).copy()
+    rows.flags.writeable = False
+    return rows
 
 
 def _check_size(n_sets: int, n_samples: int, max_patterns: int) -> None:
@@ -325,12 +333,7 @@ def _verify(patterns: PatternSet, X: Array, kernels: ModuleType, threads: int) -
 def _single(X: Array, kernels: ModuleType) -> PatternSet:
     """Return the one cell of zero rows, all of which are on."""
     packed = kernels.pack_dense(np.ones((1, len(X)), np.bool_))
-    return _as_set(packed, X, Cells(X, 0, name_of(kernels), 1), 0)
-
-
-def _as_set(packed: Bits, X: Array, cells: Cells, first: int) -> PatternSet:
-    packed.flags.writeable = False
-    return PatternSet(packed, len(X), X=X, cells=cells, numbers=range(first, first + len(packed)))
+    return PatternSet.of_cells(packed, X, Cells(X, 0, name_of(kernels), 1), 0)
 
 
 def _readable(count: int) -> str:

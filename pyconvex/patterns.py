@@ -90,6 +90,21 @@ class PatternSet:
         self._cells, self._numbers = cells, numbers
 
     @classmethod
+    def of_cells(
+        cls, packed: NDArray[np.uint64], X: NDArray[np.float64], cells: Any, first: int
+    ) -> "PatternSet":
+        """Return patterns first, first + 1, ... of an enumeration, without a copy or a check.
+
+        Used by `pyconvex.enumerate_patterns`: ``cells`` finds vectors inside them, by number.
+        """
+        patterns = cls.__new__(cls)
+        patterns._n_samples, patterns._packed, patterns._gates = len(X), packed, None
+        patterns._X, patterns._cells = X, cells
+        patterns._numbers = range(first, first + len(packed))
+        packed.flags.writeable = False
+        return patterns
+
+    @classmethod
     def from_gates(
         cls, X: ArrayLike, G: ArrayLike, *, backend: str = "auto", n_threads: int | None = None
     ) -> "PatternSet":

@@ -13,6 +13,20 @@ TWINS = [
         "_NO_PROGRESS": "kNoProgress", "_PATIENCE": "kPatience", "_RISE": "kRise",
     }),
     ("pyconvex/pricing.py", "cpp/src/columns.cpp", {"_CHUNK": "kChunk", "n_starts": "kStarts"}),
+    ("pyconvex/lines.py", "cpp/src/lines.cpp", {
+        "_INTEGER_BITS": "kIntegerBits", "_RANK": "kRank", "_SCALING_ROUNDS": "kScalingRounds",
+        "_EVEN": "kEven", "_TOL": "kTol",
+    }),
+    ("pyconvex/sampling.py", "cpp/src/sampling.cpp", {
+        "_LIST_ALL": "kListAll", "_RARE": "kRare", "_FLAT": "kFlat", "_ON": "kOn",
+        "_MAX_ROUNDS": "kMaxRounds",
+    }),
+    ("pyconvex/backends/jit_tableau.py", "cpp/src/tableau.hpp", {
+        "AMPLIFY": "kAmplify", "DOUBT": "kDoubt",
+    }),
+    ("pyconvex/backends/jit_cells.py", "cpp/src/cells.cpp", {
+        "MIN_PART": "kMinPart", "PARTS_PER_THREAD": "kPartsPerThread",
+    }),
     ("pyconvex/task.py", "cpp/src/fit.cpp", {"_N_GATES": "kGates"}),
     ("pyconvex/decode.py", "cpp/src/fit.cpp", {"_SAME": "kSame"}),
     ("pyconvex/backends/jit_neuron.py", "cpp/src/neuron.hpp", {
@@ -27,7 +41,7 @@ TWINS = [
 
 def number(path, name):
     """Return the number that a source assigns to a name, whatever the type."""
-    pattern = rf"^\s*(?:constexpr \w+ )?{name}(?:: \w+)? = ([0-9.e+-]+)"
+    pattern = rf"^\s*(?:constexpr [\w:]+ )?{name}(?:: \w+)? = ([0-9.e+-]+)"
     found = re.search(pattern, (ROOT / path).read_text(), re.MULTILINE)
     assert found, f"{name} not found in {path}"
     return float(found.group(1))

@@ -13,9 +13,9 @@
 namespace pyconvex {
 namespace {
 
-constexpr Index kMinWindow = 4096;  // sets searched at once, at least, unless patterns are long
 constexpr Index kBlockSize = 65'536;
 constexpr Index kBlockWords = Index{1} << 22;  // 32 MiB
+constexpr Index kFetchWords = Index{1} << 18;  // several small blocks at once
 
 void check_matrix(MatrixView X) {
   if (X.empty()) {
@@ -66,7 +66,7 @@ void stream(const Arrangement& arrangement, const BlockCallback& block,
   const auto n_words = static_cast<std::size_t>(width);
   const Index fitting = std::clamp<Index>(kBlockWords / width, 1, kBlockSize);
   const Index block_size = settings.block_size > 0 ? settings.block_size : fitting;
-  const Index least = std::clamp<Index>(kBlockWords / 16 / width, 64, kMinWindow);
+  const Index fetch = std::max<Index>(std::min(4 * block_size, kFetchWords / width), 64);
   const std::int64_t n_sets = arrangement.numbered_sets();
   std::int64_t set = 0;
   std::int64_t done = 0;  // pairs of the sets before
@@ -82,7 +82,7 @@ void stream(const Arrangement& arrangement, const BlockCallback& block,
     const auto wanted = static_cast<std::size_t>(std::min<std::int64_t>(block_size, left));
     while (ready.size() < wanted * n_words && set < n_sets) {
       const std::int64_t last =
-          std::min<std::int64_t>(set + std::max(block_size / 2, least), n_sets);
+          std::min<std::int64_t>(set + std::max(block_size / 2, fetch), n_sets);
       packed.resize(static_cast<std::size_t>(2 * (last - set)) * n_words);
       const std::int64_t found = 2 * arrangement.fill(set, last, packed.data());
       const std::int64_t dropped = std::min(skip, found);

@@ -21,6 +21,7 @@ using Integers = std::vector<std::int64_t>;
 constexpr int kIntegerBits = 26;  // rows that are integers of so many bits, up to 2^k, are exact
 constexpr double kRank = 1e-11;   // singular values below this, relative, are zero
 constexpr int kScalingRounds = 8;
+constexpr int kEven = -24;  // rows whose entries are all larger than 2 to this need no scaling
 constexpr double kTol = 256 * std::numeric_limits<double>::epsilon();
 
 // Lines before they are turned, and how rows follow from them.
@@ -128,6 +129,9 @@ VectorXd column_scale(const RowMatrix& rows) {
       used(i, j) = rows(i, j) != 0.0 ? 1.0 : 0.0;
       exponents(i, j) = rows(i, j) != 0.0 ? exponent(rows(i, j)) : 0.0;
     }
+  }
+  if (exponents.minCoeff() >= kEven) {
+    return VectorXd::Ones(rows.cols());
   }
   const VectorXd in_row = used.rowwise().sum();
   const VectorXd in_column = used.colwise().sum().transpose().cwiseMax(1.0);

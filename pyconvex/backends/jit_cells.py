@@ -22,6 +22,7 @@ from pyconvex.backends.jit_tableau import (
     get_bit,
     lies_above,
     new_tableau,
+    padding,
     write_pattern,
 )
 from pyconvex.backends.jit_threads import in_chunks, max_threads
@@ -85,13 +86,7 @@ def _write_opposite(packed, g, m):
     n_words = packed.shape[1]
     for w in range(n_words):
         packed[g + 1, w] = ~packed[g, w]
-    packed[g + 1, n_words - 1] &= _padding(m)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _padding(m):
-    """Return the bits in use in the last word."""
-    return (ONE << np.uint64(m % 64)) - ONE if m % 64 else ~np.uint64(0)
+    packed[g + 1, n_words - 1] &= padding(m)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -104,7 +99,8 @@ def _leaves(
     Returns the number of pairs found so far.
     """
     m, n_words = len(Y), len(pattern)
-    scale, expected = abs(reals[t, MINOR]), numbers[t, N_CLOSED] + 1
+    n_rows, scale = columns.shape[2], abs(reals[t, MINOR])
+    expected = numbers[t, N_CLOSED] + 1 + n_rows - m  # and padding
     for i in range(start, stop):
         pivot = columns[t, t, i]
         inverse = 1.0 / pivot
@@ -114,7 +110,8 @@ def _leaves(
         n_small = 0
         for w in range(n_words):
             first = np.uint64(64 * w)
-            pattern[w], small = _signs(columns, t, first, min(64, m - 64 * w), ratio, threshold)
+            width = min(64, n_rows - 64 * w)
+            pattern[w], small = _signs(columns, t, first, width, ratio, threshold)
             n_small += small
         sure = n_small == expected
         if sure and len(packed):
@@ -144,6 +141,7 @@ def _complete(columns, words, t, i, inverse, threshold, m, pattern):
     """
     n_words = len(pattern)
     infinity = (pattern[n_words - 1] >> np.uint64((m - 1) % 64)) & ONE != np.uint64(0)
+    pattern[n_words - 1] &= padding(m)
     for w in range(n_words):
         pattern[w] &= ~words[t, CLOSED, w]
     slope = columns[t, t, m - 1] * inverse

@@ -15,12 +15,13 @@ AMPLIFY = 32.0  # rounding errors of one elimination step, in units of eps
 DOUBT = 1e-13  # determinants of unit rows below this are never trusted
 EPSILON = np.finfo(np.float64).eps
 ONE = np.uint64(1)
+BLOCK = 32
 
 # The tableau is a handful of arrays, passed one by one: numba counts references to the fields of a
 # tuple at every access, which costs more than an elimination step.
 #
 # Y (m, r) unit rows; Z (m, r) integers, or (0, r); tol
-# columns (levels, r, n_rows)
+# columns (levels, r, lines and padding): SIMD loops over multiples of BLOCK need no remainder
 # reals (levels, 2): the determinant of the chosen lines, first t coordinates, and a bound of the
 #     rounding errors of the determinants one level on
 # numbers (levels, 3): i_t, how many lines lie in the span of the chosen ones, have residues?
@@ -37,7 +38,8 @@ BITS, CLOSED, ABOVE, BELOW = 0, 1, 2, 3
 def new_tableau(Y, Z, tol, whole):
     """Level 0. ``whole`` keeps every coefficient, and r more lines, the unit vectors."""
     m, r = Y.shape
-    columns = np.zeros((r, r, m + (r if whole else 0)))
+    n_rows = m + (r if whole else 0)
+    columns = np.zeros((r, r, (n_rows + BLOCK - 1) // BLOCK * BLOCK))
     reals = np.ones((r, 2))
     reals[0, ERROR] = max(0.0 if len(Z) else tol, DOUBT)
     failed = np.zeros(1, np.bool_)
@@ -63,9 +65,16 @@ def pack_signs(columns, t, m, words):
     for w in range(np.uint64(words.shape[2])):
         start = w * np.uint64(64)
         word = np.uint64(0)
-        for k in range(min(np.uint64(64), np.uint64(m) - start)):
+        for k in range(min(np.uint64(64), np.uint64(columns.shape[2]) - start)):
             word |= np.uint64(columns[t, t, start + k] >= 0.0) << k
         words[t, BITS, w] = word
+    words[t, BITS, words.shape[2] - 1] &= padding(m)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def padding(m):
+    """Return the bits in use in the last word."""
+    return (ONE << np.uint64(m % 64)) - ONE if m % 64 else ~np.uint64(0)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -103,14 +112,16 @@ def choose(Y, Z, tol, columns, reals, numbers, words, residues, failed, whole, t
     numbers[t + 1, HAS_RESIDUES] = 0
     threshold = reals[t + 1, ERROR] / abs(minor)
     small = 0
-    for j in range(np.uint64(m)):
+    for j in range(np.uint64(m if whole else n_rows)):
         small += not abs(columns[t + 1, t + 1, j]) > threshold  # also what overflowed
+    if not whole:
+        small -= columns.shape[2] - m  # the padding is zero
     if small > numbers[t + 1, N_CLOSED] and not close(
         Y, Z, tol, columns, reals, numbers, words, residues, failed, t, i, threshold
     ):
         return False
     pack_signs(columns, t + 1, m, words)
-    first = np.uint64(0 if whole else i + 1)  # earlier lines will not be chosen any more
+    first = np.uint64(0 if whole else i // BLOCK * BLOCK)  # earlier lines are never chosen again
     inverse = 1.0 / pivot
     for j in range(first, n_rows):
         columns[t + 1, t, j] = columns[t, t, j] * inverse
