@@ -284,7 +284,7 @@ std::int64_t search_cells(const LinesView& lines, std::int64_t first, std::int64
                           const CellOutput& output, int n_threads) {
   const Index m = lines.Y.rows;
   const Index r = lines.Y.cols;
-  const SetCounts sizes(m, r);
+  const SetCounts sizes(m - 1, r - 1);
   const std::int64_t wanted = kPartsPerThread * resolve_threads(n_threads);
   const std::int64_t n_parts = std::clamp<std::int64_t>((last - first) / kMinPart, 1, wanted);
   const auto part_start = [=](std::int64_t part) {

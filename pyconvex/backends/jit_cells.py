@@ -217,7 +217,7 @@ def _search_all(
     n_threads: int,
 ) -> int:
     """Share the ranks out to threads; close the gaps that missing cells leave."""
-    sizes = set_counts(*Y.shape)
+    sizes = set_counts(len(Y) - 1, Y.shape[1] - 1)
     wanted = PARTS_PER_THREAD * (n_threads or max_threads())
     n_parts = min(max((last - first) // MIN_PART, 1), wanted)
     starts = [first + (last - first) * part // n_parts for part in range(n_parts + 1)]

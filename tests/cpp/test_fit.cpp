@@ -100,6 +100,39 @@ TEST_CASE("the golden values of beta_max") {
   CHECK(value(Model::gated_relu) == doctest::Approx(2.73184823).epsilon(1e-7));
 }
 
+TEST_CASE("all patterns prove the golden values") {
+  for (const Model model : {Model::relu, Model::gated_relu}) {
+    FitSettings settings = golden_settings(nullptr, model);
+    settings.all_patterns = true;
+    const Fit fit = pyconvex::fit(golden::X(), golden::y(), settings);
+    CHECK(fit.status == Status::optimal);
+    CHECK(fit.certificate == "global");
+    CHECK(fit.gap <= 1e-9);
+    CHECK(fit.lower_bound <= fit.objective);
+    const double expected = model == Model::relu ? 0.73284603 : 0.34868335;
+    CHECK(8 * fit.objective == doctest::Approx(expected).epsilon(1e-7));
+    CHECK(fit.objective == doctest::Approx(objective_of(fit, golden::X(), golden::y(), false)));
+    settings.n_patterns = 10;
+    CHECK_THROWS_AS(pyconvex::fit(golden::X(), golden::y(), settings), std::invalid_argument);
+  }
+}
+
+TEST_CASE("all patterns with every bias: nothing that is found otherwise is better") {
+  for (const Bias bias : {Bias::free, Bias::decayed, Bias::none}) {
+    FitSettings settings;
+    settings.beta = 0.01;
+    settings.bias = bias;
+    const Fit local = pyconvex::fit(golden::X(), golden::y(), settings);
+    settings.all_patterns = true;
+    const Fit global = pyconvex::fit(golden::X(), golden::y(), settings);
+    CAPTURE(static_cast<int>(bias));
+    CHECK(global.status == Status::optimal);
+    CHECK(global.certificate == "global");
+    CHECK(global.lower_bound <= local.objective * (1 + 1e-12));
+    CHECK(global.objective == doctest::Approx(local.objective).epsilon(1e-6));
+  }
+}
+
 TEST_CASE("column generation finds the same optimum") {
   const Fit fit = pyconvex::fit(golden::X(), golden::y(), golden_settings(nullptr, Model::relu));
   CHECK(fit.certificate == "local");
