@@ -18,7 +18,7 @@ _INTEGER_BITS = 26  # rows that are integers of so many bits, up to a power of t
 _PRIME = 2147483647
 _RANK = 1e-11  # singular values below this, relative, are zero (inexact data)
 _SCALING_ROUNDS = 8
-_EVEN = -24  # rows whose entries are all larger than 2 to this need no scaling of columns
+_EVEN = -8  # columns with a mean exponent above this need no scaling
 _TOL = 256 * np.finfo(np.float64).eps  # rounding errors of determinants, times rank and condition
 
 
@@ -202,10 +202,10 @@ def _column_scale(rows: Array) -> Array:
     """
     _, exponents = np.frexp(rows)
     used = rows != 0.0
-    if exponents.min(where=used, initial=0) >= _EVEN:
-        return np.ones(rows.shape[1])
     in_row, in_column = used.sum(axis=1), np.maximum(used.sum(axis=0), 1)
     total = np.where(used, exponents, 0)
+    if (total.sum(axis=0) >= _EVEN * in_column).all():
+        return np.ones(rows.shape[1])
     per_column = np.zeros(rows.shape[1])
     for _ in range(_SCALING_ROUNDS):
         per_row = (total.sum(axis=1) - used @ per_column) / in_row

@@ -21,7 +21,7 @@ using Integers = std::vector<std::int64_t>;
 constexpr int kIntegerBits = 26;  // rows that are integers of so many bits, up to 2^k, are exact
 constexpr double kRank = 1e-11;   // singular values below this, relative, are zero
 constexpr int kScalingRounds = 8;
-constexpr int kEven = -24;  // rows whose entries are all larger than 2 to this need no scaling
+constexpr double kEven = -8.0;  // columns with a mean exponent above this need no scaling
 constexpr double kTol = 256 * std::numeric_limits<double>::epsilon();
 
 // Lines before they are turned, and how rows follow from them.
@@ -130,11 +130,11 @@ VectorXd column_scale(const RowMatrix& rows) {
       exponents(i, j) = rows(i, j) != 0.0 ? exponent(rows(i, j)) : 0.0;
     }
   }
-  if (exponents.minCoeff() >= kEven) {
-    return VectorXd::Ones(rows.cols());
-  }
   const VectorXd in_row = used.rowwise().sum();
   const VectorXd in_column = used.colwise().sum().transpose().cwiseMax(1.0);
+  if ((exponents.colwise().sum().transpose().array() >= kEven * in_column.array()).all()) {
+    return VectorXd::Ones(rows.cols());
+  }
   VectorXd per_column = VectorXd::Zero(rows.cols());
   for (int round = 0; round < kScalingRounds; ++round) {
     const VectorXd per_row = (exponents.rowwise().sum() - used * per_column).cwiseQuotient(in_row);
