@@ -83,6 +83,17 @@ def project_cells(
     n_threads: int,
     stop: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
+def bound_norm(
+    X: NDArray[np.float64],
+    z: NDArray[np.float64],
+    free_bias: bool,
+    target: float,
+    tol: float,
+    first: bool,
+    max_nodes: int,
+    n_threads: int,
+    stop: NDArray[np.uint8],
+) -> tuple[float, float, int, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
 def gate_gradients(
     X: NDArray[np.float64], packed: NDArray[np.uint64], z: NDArray[np.float64], n_threads: int
 ) -> NDArray[np.float64]: ...

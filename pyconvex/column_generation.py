@@ -6,6 +6,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from pyconvex.bounded import BoundedPricing
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
 from pyconvex.pricing import CellPricing, Columns, LocalPricing, PatternPricing
@@ -78,7 +79,7 @@ class Solver:
     ----------
     problem : Problem
         What to solve.
-    pricing : PatternPricing, LocalPricing or CellPricing
+    pricing : PatternPricing, LocalPricing, CellPricing or BoundedPricing
         Finds the dual norm and new columns.
     kernels : module
         The backend.
@@ -91,7 +92,7 @@ class Solver:
     """
 
     problem: Problem
-    pricing: PatternPricing | LocalPricing | CellPricing
+    pricing: PatternPricing | LocalPricing | CellPricing | BoundedPricing
     kernels: ModuleType
     mode: int
     packed: NDArray[np.uint64]
@@ -132,7 +133,7 @@ class Solver:
     def _price(
         self, z: Array, neurons: Neurons, objective: float, monitor: Monitor
     ) -> tuple[float, Columns]:
-        """Return the dual norm and new columns; look harder before a local certificate."""
+        """Return the dual norm and new columns; look harder before a certificate."""
         problem = self.problem
         norm, columns = self.pricing(problem, z, neurons.U, neurons.signs, monitor.run)
         gap = relative_gap(objective, problem.dual_objective(z, norm))

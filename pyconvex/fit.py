@@ -116,7 +116,7 @@ def fit(
 
     over networks of any width (Pilanci & Ergen 2020). ``patterns="auto"`` generates columns:
     solve over few neurons, search the sphere for one that would lower the objective, add the
-    best ones, repeat until none is found.
+    best ones, repeat until none is found; then prove by branch and bound that there is none.
 
     Parameters
     ----------
@@ -143,7 +143,10 @@ def fit(
     tol : float
         Relative gap to reach.
     certificate : {"auto", "global", "local"}
-        The level to aim for; "global" needs ``patterns="all"`` in this version.
+        The level to aim for where patterns are not given. "auto": global if the rank of X with
+        its ones column is at most 6 and the proof takes at most 50,000 cones, else local.
+        "global": go on until it is proved; ``gap`` is that of the proof where a limit comes
+        first. For ranks up to 16, in practice up to 6 or 7. "local": no proof.
     sample_weight : array, shape (n_samples,), optional
         Relative weights: an integer weight equals that many copies of the row.
     warm_start : Fit or Network, optional
@@ -186,11 +189,12 @@ def fit(
     X = check_matrix(X)
     tol = check_tol(tol)
     _check_patterns_choice(patterns, model)
-    _check_certificate(certificate, patterns)
+    _check_certificate(certificate, patterns, model)
     with Monitor(max_iter, time_limit, callback, verbose) as monitor:
         task = Task.of(
-            X, y, beta, model, loss, bias, patterns, sample_weight, tol, rng, kernels, threads
-        )
+            X, y, beta, model, loss, bias, patterns, sample_weight, tol, certificate,
+            rng, kernels, threads,
+        )  # fmt: skip
         neurons, dual, status = task.solver.solve(task.start(_network(warm_start)), monitor)
     return _certified(task, neurons, dual, status, monitor)
 
@@ -209,8 +213,9 @@ def beta_max(
 ) -> float:
     """Return the smallest beta at which the optimal network has no neurons.
 
-    This is N(z) at the best constant prediction: exact for given patterns and for gated models;
-    for ReLU with ``patterns="auto"`` it comes from local search and may be too small.
+    This is N(z) at the best constant prediction: exact for given patterns and for gated models.
+    For ReLU with ``patterns="auto"`` it is proved to 1e-8 as in `fit` under
+    ``certificate="auto"``; beyond that it comes from local search and may be too small.
 
     Parameters
     ----------
@@ -234,7 +239,7 @@ def beta_max(
     """
     _check_patterns_choice(patterns, model)
     task = Task.of(
-        check_matrix(X), y, 1.0, model, loss, bias, patterns, sample_weight, 0.5,
+        check_matrix(X), y, 1.0, model, loss, bias, patterns, sample_weight, 0.5, "auto",
         np.random.default_rng(_START_SEED), get_backend(backend), check_n_threads(n_threads),
     )  # fmt: skip
     return task.beta_max()
@@ -258,7 +263,8 @@ def _certified(task: Task, neurons: Neurons, dual: float, status: Status, monito
         certificate = "global"
     if not task.gated:
         lower_bound = min(max(task.global_bound(neurons), 0.0), objective)
-        if task.every_pattern or relative_gap(objective, lower_bound) <= task.solver.tol:
+        proved = relative_gap(objective, lower_bound) <= task.solver.tol
+        if task.every_pattern or task.certificate == "global" or proved:
             certificate, dual = "global", lower_bound
     return Fit(
         network=network,
@@ -292,16 +298,13 @@ def _network(warm_start: Fit | Network | None) -> Network | None:
     return network
 
 
-def _is_all(patterns: str | int | PatternSet) -> bool:
-    return isinstance(patterns, str) and patterns == "all"
-
-
-def _check_certificate(certificate: str, patterns: str | int | PatternSet) -> None:
+def _check_certificate(certificate: str, patterns: str | int | PatternSet, model: str) -> None:
     check_choice(certificate, "certificate", ("auto", "global", "local"))
-    if certificate == "global" and not _is_all(patterns):
+    every = isinstance(patterns, str) and (patterns == "all" or model == "relu")
+    if certificate == "global" and not every:
         raise ValueError(
-            "certificate='global' needs pricing over the whole sphere, which this version has "
-            "for patterns='all' only: pass that or certificate='auto'"
+            "certificate='global' is about all patterns, not about given or sampled ones: pass "
+            "patterns='all', or 'auto' with model='relu'"
         )
 
 

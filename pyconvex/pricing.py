@@ -139,11 +139,23 @@ class LocalPricing:
     ) -> tuple[float, Columns]:
         """Return the best value found and the distinct columns above beta, best first."""
         fresh = self._starts(problem, z, effort * self.n_starts)
+        both = np.concatenate([fresh, fresh, neurons])
+        side = np.concatenate([np.ones(len(fresh)), -np.ones(len(fresh)), signs])
+        return self.walk_from(problem, z, both, side, run)
+
+    def walk_from(
+        self, problem: Problem, z: Array, starts: Array, signs: Array, run: Run
+    ) -> tuple[float, Columns]:
+        """The same from given starting points (k, p), each with the sign of its output."""
         walks = []
         for sign in (1.0, -1.0):
-            starts = np.concatenate([fresh, neurons[signs == sign]])
             points, tight = run(
-                self.kernels.walk, problem.X, sign * z, starts, problem.free_bias, self.n_threads
+                self.kernels.walk,
+                problem.X,
+                sign * z,
+                starts[signs == sign],
+                problem.free_bias,
+                self.n_threads,
             )
             norms = problem.norms(points)
             alive = norms > 0.0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pyconvex.bounded import MAX_RANK, BoundedPricing, rank_of
 from pyconvex.column_generation import Neurons, Solver
 from pyconvex.coordinates import Coordinates
 from pyconvex.data import check_choice, check_int
@@ -21,6 +22,8 @@ from pyconvex.sampling import sample_patterns
 from pyconvex.solver import kept_rows, make_problem, pattern_solver
 
 _N_GATES = 1000  # gates drawn for "gated_relu" unless told
+_AUTO_RANK = 6  # up to which certificate="auto" tries a proof
+_AUTO_NODES = 50_000  # cones that it may take
 _ROUNDING = 1e-14  # a dual norm below this times its terms' sizes is 0
 
 
@@ -36,6 +39,7 @@ class Task:
     patterns: PatternSet | None
     gated: bool
     every_pattern: bool
+    certificate: str
 
     @classmethod
     def of(
@@ -49,6 +53,7 @@ class Task:
         patterns: str | int | PatternSet,
         sample_weight: ArrayLike | None,
         tol: float,
+        certificate: str,
         rng: np.random.Generator,
         kernels: ModuleType,
         n_threads: int,
@@ -65,11 +70,13 @@ class Task:
         chosen = _choose_patterns(X, patterns, gated, coordinates, rng, kernels, n_threads)
         every = isinstance(patterns, str) and patterns == "all"
         if chosen is None or (every and not gated):
-            solver = _crossing_solver(problem, chosen, rows, tol, rng, kernels, n_threads)
+            solver = _crossing_solver(
+                problem, chosen, rows, tol, certificate, rng, kernels, n_threads
+            )
         else:
             solver = pattern_solver(problem, chosen, rows, not gated, tol, kernels, n_threads)
         data = X[rows], problem.y, problem.sample_weight
-        task = cls(*data, coordinates, solver, chosen, gated, every)
+        task = cls(*data, coordinates, solver, chosen, gated, every, certificate)
         if beta is None:
             problem = replace(solver.problem, beta=0.01 * task.beta_max() or 1.0)
             task = replace(task, solver=replace(solver, problem=problem))
@@ -81,7 +88,11 @@ class Task:
         nothing = Neurons.none(problem)
         constant = problem.sample_weight @ problem.y if problem.intercept else 0.0
         z = problem.loss.multiplier(problem.y - constant, problem.sample_weight)
-        norm = self.solver.pricing(problem, z, nothing.U, nothing.signs, run_whole, effort=4)[0]
+        pricing = self.solver.pricing
+        if isinstance(pricing, BoundedPricing):
+            norm = pricing.dual_norm(problem, z, run_whole)
+        else:
+            norm = pricing(problem, z, nothing.U, nothing.signs, run_whole, effort=4)[0]
         size = problem.sample_weight @ (np.abs(problem.y) * np.linalg.norm(problem.X, axis=1))
         return norm if norm > _ROUNDING * size else 0.0
 
@@ -98,13 +109,15 @@ class Task:
     def global_bound(self, neurons: Neurons) -> float:
         """Return a lower bound for networks of any width, from the dual norm over all patterns.
 
-        Where these are not at hand, from the cheap bound of the norm.
+        Where that was neither priced nor proved, from the cheap bound of the norm.
         """
         problem, pricing = self.solver.problem, self.solver.pricing
         z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
         norm = problem.norm_bound(z)
         if isinstance(pricing, CellPricing):
             norm = pricing(problem, z, neurons.U, neurons.signs, run_whole, effort=2)[0]
+        if isinstance(pricing, BoundedPricing):
+            norm = min(norm, pricing.bound(z))
         return problem.dual_objective(z, norm)
 
 
@@ -113,18 +126,28 @@ def _crossing_solver(
     patterns: PatternSet | None,
     rows: NDArray[np.int64],
     tol: float,
+    certificate: str,
     rng: np.random.Generator,
     kernels: ModuleType,
     n_threads: int,
 ) -> Solver:
-    """Return the solver whose neurons go from cell to cell; certified where all cells are given."""
+    """Return the solver whose neurons go from cell to cell, with the pricing for its certificate."""
     merged, first = problem.merged()
     nothing = np.zeros((0, (len(merged.y) + 63) // 64), np.uint64)
     search = LocalPricing(kernels, n_threads, rng)
-    pricing: LocalPricing | CellPricing = search
+    pricing: LocalPricing | CellPricing | BoundedPricing = search
     if patterns is not None:
         packed = kept_rows(patterns, rows[first], kernels)
         pricing = CellPricing(search, PatternPricing(packed, True, kernels, n_threads))
+    elif certificate != "local":
+        rank = rank_of(merged)
+        if certificate == "global" and rank > MAX_RANK:
+            raise ValueError(
+                f"certificate='global' needs data of rank at most {MAX_RANK} with the column of "
+                f"ones, X has {rank}: pass certificate='auto'"
+            )
+        if certificate == "global" or rank <= _AUTO_RANK:
+            pricing = BoundedPricing(search, tol, 0 if certificate == "global" else _AUTO_NODES)
     return Solver(merged, pricing, kernels, kernels.CROSSING, nothing, tol)
 
 

@@ -114,7 +114,7 @@ def test_pickle(model, backend):
 def test_repr(backend):
     text = repr(fit(X, y, beta=0.01, random_state=0, backend=backend))
     assert text.startswith("Fit(optimal: objective=0.0")
-    assert "(local), n_neurons=" in text
+    assert "(global), n_neurons=" in text
     assert "\n" not in text
 
 

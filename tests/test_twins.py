@@ -12,7 +12,19 @@ TWINS = [
         "_MAX_SIZE": "kMaxSize", "_MAX_WORK": "kMaxWork", "_CONFIRM": "kConfirm",
         "_NO_PROGRESS": "kNoProgress", "_PATIENCE": "kPatience", "_RISE": "kRise",
     }),
-    ("pyconvex/pricing.py", "cpp/src/columns.cpp", {"_CHUNK": "kChunk", "n_starts": "kStarts"}),
+    ("pyconvex/pricing.py", "cpp/src/columns.cpp", {"_CHUNK": "kChunk"}),
+    ("pyconvex/pricing.py", "cpp/src/local_pricing.cpp", {"n_starts": "kStarts"}),
+    ("pyconvex/bounded.py", "cpp/src/bounded_pricing.cpp", {
+        "_SMALL": "kSmall", "_DOUBLINGS": "kDoublings", "_BISECTIONS": "kBisections",
+    }),
+    ("pyconvex/backends/jit_cones.py", "cpp/src/cones.cpp", {
+        "FREE": "kFree", "SWEEPS": "kSweeps", "WEIGHT": "kWeight", "SETTLED": "kSettled",
+        "ROUNDING": "kRounding",
+    }),
+    ("pyconvex/backends/jit_bounded.py", "cpp/src/cones.cpp", {"_THIN": "kThin"}),
+    ("pyconvex/backends/jit_bounded.py", "cpp/src/bounded.cpp", {
+        "_BATCH": "kBatch", "_POINTS": "kPoints",
+    }),
     ("pyconvex/lines.py", "cpp/src/lines.cpp", {
         "_INTEGER_BITS": "kIntegerBits", "_RANK": "kRank", "_SCALING_ROUNDS": "kScalingRounds",
         "_EVEN": "kEven", "_TOL": "kTol",
@@ -27,7 +39,11 @@ TWINS = [
     ("pyconvex/backends/jit_cells.py", "cpp/src/cells.cpp", {
         "MIN_PART": "kMinPart", "PARTS_PER_THREAD": "kPartsPerThread",
     }),
-    ("pyconvex/task.py", "cpp/src/fit.cpp", {"_N_GATES": "kGates"}),
+    ("pyconvex/task.py", "cpp/src/fit.cpp", {
+        "_N_GATES": "kGates", "_AUTO_RANK": "kAutoRank", "_AUTO_NODES": "kAutoNodes",
+        "_ROUNDING": "kNothing",
+    }),
+    ("pyconvex/bounded.py", "cpp/src/fit.cpp", {"MAX_RANK": "kMaxRank"}),
     ("pyconvex/decode.py", "cpp/src/fit.cpp", {"_SAME": "kSame"}),
     ("pyconvex/backends/jit_neuron.py", "cpp/src/neuron.hpp", {
         "MOVING": "kMoving", "FLOAT": "kFloat", "ROUNDING": "kRounding", "RELEASE": "kRelease",
@@ -41,10 +57,10 @@ TWINS = [
 
 def number(path, name):
     """Return the number that a source assigns to a name, whatever the type."""
-    pattern = rf"^\s*(?:constexpr [\w:]+ )?{name}(?:: \w+)? = ([0-9.e+-]+)"
+    pattern = rf"^\s*(?:constexpr [\w:]+ )?{name}(?:: \w+)? = ([0-9._'e+-]+)"
     found = re.search(pattern, (ROOT / path).read_text(), re.MULTILINE)
     assert found, f"{name} not found in {path}"
-    return float(found.group(1))
+    return float(re.sub("[_']", "", found.group(1)))
 
 
 @pytest.mark.parametrize(("python", "cpp", "names"), TWINS)

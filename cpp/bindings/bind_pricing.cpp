@@ -1,4 +1,5 @@
 #include "arrays.hpp"
+#include "bounded.hpp"
 #include "pyconvex/patterns.hpp"
 #include "pyconvex/pricing.hpp"
 
@@ -57,6 +58,29 @@ Doubles gate_gradients(const Doubles& X, const Bits& packed, const Doubles& z, i
   return gradients;
 }
 
+py::tuple bound_norm(const Doubles& X, const Doubles& z, bool free_bias, double target, double tol,
+                     bool first, std::int64_t max_nodes, int n_threads,
+                     const Array<unsigned char>& stop) {
+  const MatrixView x = as_matrix(X, "X");
+  require_shape(z, {x.rows}, "z");
+  BoundLimits limits;
+  limits.target = target;
+  limits.tol = tol;
+  limits.first = first;
+  limits.max_nodes = max_nodes;
+  limits.n_threads = n_threads;
+  limits.stop = as_stop_flag(stop);
+  NormBound found;
+  {
+    const py::gil_scoped_release unlocked;
+    found = pyconvex::bound_norm(x, z.data(), free_bias, limits);
+  }
+  const MatrixView points{found.points.data(), found.points.rows(), found.points.cols()};
+  return py::make_tuple(found.value, found.bound, found.n_nodes, to_array(points),
+                        Doubles(found.signs.size(), found.signs.data()),
+                        Doubles(found.values.size(), found.values.data()));
+}
+
 }  // namespace
 
 void bind_pricing(py::module_& m) {
@@ -66,6 +90,9 @@ void bind_pricing(py::module_& m) {
   m.def("project_cells", &project_cells, py::arg("X").noconvert(), py::arg("packed").noconvert(),
         py::arg("C").noconvert(), py::arg("free_bias"), py::arg("n_threads"),
         py::arg("stop").noconvert());
+  m.def("bound_norm", &bound_norm, py::arg("X").noconvert(), py::arg("z").noconvert(),
+        py::arg("free_bias"), py::arg("target"), py::arg("tol"), py::arg("first"),
+        py::arg("max_nodes"), py::arg("n_threads"), py::arg("stop").noconvert());
   m.def("gate_gradients", &gate_gradients, py::arg("X").noconvert(), py::arg("packed").noconvert(),
         py::arg("z").noconvert(), py::arg("n_threads"));
 }

@@ -37,9 +37,6 @@ class Pricing {
 std::unique_ptr<Pricing> pattern_pricing(std::vector<std::uint64_t> packed, bool cones,
                                          int n_threads);
 
-/// N(z) by local search over the sphere: a lower estimate from many starts.
-std::unique_ptr<Pricing> local_pricing(std::uint64_t random_state, int n_threads);
-
 /// N(z) over all cells, for neurons that may go from cell to cell: local search finds the columns,
 /// and every cell is priced where `effort` exceeds 1, to confirm that none is left.
 std::unique_ptr<Pricing> cell_pricing(std::vector<std::uint64_t> packed, std::uint64_t random_state,

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "bounded_pricing.hpp"
 #include "column_generation.hpp"
 #include "coordinates.hpp"
 #include "kept_patterns.hpp"
@@ -16,9 +17,12 @@ namespace {
 
 using Eigen::VectorXd;
 
-constexpr Index kGates = 1000;      // gates drawn for gated networks unless told
-constexpr double kNothing = 1e-14;  // a dual norm below this times its terms' sizes is 0
-constexpr double kSame = 1e-10;     // unit vectors closer than this are one neuron
+constexpr Index kGates = 1000;              // gates drawn for gated networks unless told
+constexpr Index kMaxRank = 16;              // branch and bound starts from 2^rank cones
+constexpr Index kAutoRank = 6;              // up to which "auto" tries a proof
+constexpr std::int64_t kAutoNodes = 50000;  // cones that it may take
+constexpr double kNothing = 1e-14;          // a dual norm below this times its terms' sizes is 0
+constexpr double kSame = 1e-10;             // unit vectors closer than this are one neuron
 
 // A checked request: the solver's problem, how to price it, and the way back to the user.
 struct Task {
@@ -39,9 +43,11 @@ struct Task {
   PatternSet patterns;
   std::vector<std::uint64_t> packed;
   std::unique_ptr<Pricing> pricing;
+  BoundedPricing* bounded = nullptr;  // the same, where it proves
 
  private:
   void choose_patterns();
+  void choose_pricing();
   Network decode(const State& state) const;
 };
 
@@ -62,9 +68,12 @@ Task::Task(MatrixView X_, const std::vector<double>& targets, const FitSettings&
     problem = problem.merged(rows);
     std::transform(rows.begin(), rows.end(), rows.begin(),
                    [&](Index i) { return kept[static_cast<std::size_t>(i)]; });
-    pricing = settings.all_patterns ? cell_pricing(kept_patterns(patterns, rows),
-                                                   settings.random_state, settings.n_threads)
-                                    : local_pricing(settings.random_state, settings.n_threads);
+    if (settings.all_patterns) {
+      pricing =
+          cell_pricing(kept_patterns(patterns, rows), settings.random_state, settings.n_threads);
+    } else {
+      choose_pricing();
+    }
   } else {
     packed = kept_patterns(patterns, kept);
     pricing = pattern_pricing(packed, !gated, settings.n_threads);
@@ -73,6 +82,33 @@ Task::Task(MatrixView X_, const std::vector<double>& targets, const FitSettings&
     const double largest = beta_max();
     problem.beta = largest > 0.0 ? 0.01 * largest : 1.0;
   }
+}
+
+// Local search, with a proof where the certificate asks for one and the rank allows it.
+void Task::choose_pricing() {
+  const bool global = settings.certificate == "global";
+  const Index rank = settings.certificate == "local" ? kMaxRank : rank_of(problem);
+  if (global && rank > kMaxRank) {
+    throw std::invalid_argument(
+        "certificate \"global\" needs data of rank at most 16 with the column of ones: use "
+        "\"auto\"");
+  }
+  if (!global && rank > kAutoRank) {
+    pricing = std::make_unique<LocalPricing>(settings.random_state, settings.n_threads);
+    return;
+  }
+  BoundedPricing::Settings proof;
+  proof.tol = settings.tol;
+  proof.max_nodes = global ? 0 : kAutoNodes;
+  proof.n_threads = settings.n_threads;
+  if (std::isfinite(settings.time_limit)) {
+    proof.deadline = std::chrono::steady_clock::now() +
+                     std::chrono::microseconds(
+                         static_cast<std::int64_t>(std::min(settings.time_limit, 1e9) * 1e6));
+  }
+  auto chosen = std::make_unique<BoundedPricing>(settings.random_state, proof);
+  bounded = chosen.get();
+  pricing = std::move(chosen);
 }
 
 void Task::choose_patterns() {
@@ -118,10 +154,15 @@ double Task::beta_max() const {
   if (problem.intercept) {
     residual.array() -= problem.sample_weight.dot(problem.y);
   }
-  const State nothing = State::none(problem);
-  Columns columns;
-  const double norm = pricing->price(unpenalised, problem.multiplier(residual), nothing.U,
-                                     nothing.signs, 4, columns);
+  const VectorXd z = problem.multiplier(residual);
+  double norm = 0.0;
+  if (bounded != nullptr) {
+    norm = bounded->dual_norm(unpenalised, z);
+  } else {
+    const State nothing = State::none(problem);
+    Columns columns;
+    norm = pricing->price(unpenalised, z, nothing.U, nothing.signs, 4, columns);
+  }
   const VectorXd sizes = problem.y.cwiseAbs().cwiseProduct(problem.X.rowwise().norm());
   return norm > kNothing * problem.sample_weight.dot(sizes) ? norm : 0.0;
 }
@@ -238,8 +279,12 @@ Fit Task::result(const Solution& solution) const {
       Columns columns;
       norm = pricing->price(problem, z, solution.state.U, solution.state.signs, 2, columns);
     }
+    if (bounded != nullptr) {
+      norm = std::min(norm, bounded->bound(z));
+    }
     fit.lower_bound = std::clamp(problem.dual_objective(z, norm), 0.0, fit.objective);
-    if (settings.all_patterns || relative_gap(fit.objective, fit.lower_bound) <= settings.tol) {
+    if (settings.all_patterns || settings.certificate == "global" ||
+        relative_gap(fit.objective, fit.lower_bound) <= settings.tol) {
       fit.certificate = "global";
       fit.dual_objective = fit.lower_bound;
     }
@@ -256,6 +301,17 @@ void check_settings(MatrixView X, const FitSettings& settings) {
   }
   if (settings.n_patterns < 0) {
     throw std::invalid_argument("n_patterns must be >= 0");
+  }
+  if (settings.certificate != "auto" && settings.certificate != "global" &&
+      settings.certificate != "local") {
+    throw std::invalid_argument("certificate must be \"auto\", \"global\" or \"local\"");
+  }
+  const bool given = settings.patterns != nullptr || settings.n_patterns > 0;
+  if (settings.certificate == "global" && !settings.all_patterns &&
+      (given || settings.model == Model::gated_relu)) {
+    throw std::invalid_argument(
+        "certificate \"global\" is about all patterns, not about given or sampled ones: set "
+        "all_patterns, or \"auto\"");
   }
   if (settings.all_patterns && (settings.patterns != nullptr || settings.n_patterns > 0)) {
     throw std::invalid_argument(

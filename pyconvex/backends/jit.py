@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvex.backends import jit_pricing, jit_solver
+from pyconvex.backends.jit_bounded import bound_norm
 from pyconvex.backends.jit_cells import (
     count_cells,
     decode_cells,
@@ -23,6 +24,7 @@ __all__ = [
     "CROSSING",
     "FIXED",
     "GATED",
+    "bound_norm",
     "count_cells",
     "decode_cells",
     "expand_rows",

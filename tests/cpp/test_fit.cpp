@@ -134,11 +134,24 @@ TEST_CASE("all patterns with every bias: nothing that is found otherwise is bett
 }
 
 TEST_CASE("column generation finds the same optimum") {
-  const Fit fit = pyconvex::fit(golden::X(), golden::y(), golden_settings(nullptr, Model::relu));
-  CHECK(fit.certificate == "local");
-  CHECK(fit.status == Status::optimal);
-  CHECK(8 * fit.objective == doctest::Approx(0.73284603).epsilon(1e-7));
-  CHECK(fit.lower_bound <= fit.objective);
+  FitSettings settings = golden_settings(nullptr, Model::relu);
+  for (const char* certificate : {"auto", "global", "local"}) {
+    CAPTURE(certificate);
+    settings.certificate = certificate;
+    const Fit fit = pyconvex::fit(golden::X(), golden::y(), settings);
+    CHECK(fit.certificate == (settings.certificate == "local" ? "local" : "global"));
+    CHECK(fit.status == Status::optimal);
+    CHECK(8 * fit.objective == doctest::Approx(0.73284603).epsilon(1e-7));
+    CHECK(fit.gap <= settings.tol);
+    CHECK(fit.lower_bound <= fit.objective);
+  }
+  settings.certificate = "global";
+  settings.n_patterns = 5;
+  CHECK_THROWS_WITH_AS(pyconvex::fit(golden::X(), golden::y(), settings),
+                       doctest::Contains("certificate"), std::invalid_argument);
+  settings.certificate = "best";
+  CHECK_THROWS_WITH_AS(pyconvex::fit(golden::X(), golden::y(), settings),
+                       doctest::Contains("certificate"), std::invalid_argument);
 }
 
 TEST_CASE("the objective is the network's own, for every bias and model") {

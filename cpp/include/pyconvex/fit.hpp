@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "pyconvex/network.hpp"
@@ -23,8 +24,11 @@ struct FitSettings : Limits {
   const PatternSet* patterns = nullptr;  // exactly that program; none: "auto" or n_patterns
   Index n_patterns = 0;                  // Gaussian draws; 0: column generation (gated: 1000 draws)
   bool all_patterns = false;             // enumerate every pattern: the certificate is "global"
-  std::vector<double> sample_weight;     // relative; empty: equal
-  std::uint64_t random_state = 0;        // of starting points and draws
+  // "global": go on until the optimum is proved, for data of rank at most 16. "auto": where the
+  // rank is at most 6 and the proof takes at most 50,000 cones, else "local": no proof.
+  std::string certificate = "auto";
+  std::vector<double> sample_weight;  // relative; empty: equal
+  std::uint64_t random_state = 0;     // of starting points and draws
 };
 
 /// A trained network, balanced, with its certificate; the figures come from its own predictions.
@@ -35,12 +39,14 @@ struct Fit : Report {
 /// Train a two-layer network with weight decay by convex optimisation: minimise
 ///     sum_i s_i (f(x_i) - y_i)^2 / 2 + beta/2 sum_j (||w_j||^2 + alpha_j^2)
 /// over networks of any width (Pilanci & Ergen 2020). Without patterns columns are generated:
-/// solve over few neurons, search the sphere for better ones, add them, repeat. Wrong input throws
-/// std::invalid_argument that names the argument.
+/// solve over few neurons, search the sphere for better ones, add them, repeat; then prove by
+/// branch and bound that there are none. Wrong input throws std::invalid_argument that names the
+/// argument.
 Fit fit(MatrixView X, const std::vector<double>& y, const FitSettings& settings = {});
 
-/// The smallest beta without neurons: exact with patterns and for gated models, else from local
-/// search and perhaps too small. Reads model, bias, patterns, sample_weight and n_threads.
+/// The smallest beta without neurons: exact with patterns and for gated models, else proved to 1e-8
+/// as under the "auto" certificate; beyond that from local search and perhaps too small. Reads
+/// model, bias, patterns, sample_weight and n_threads.
 double beta_max(MatrixView X, const std::vector<double>& y, const FitSettings& settings = {});
 
 }  // namespace pyconvex

@@ -1,0 +1,113 @@
+#include "bounded_pricing.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace pyconvex {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kSmall = 1e-12;  // singular values below this, relative, are zero
+constexpr int kDoublings = 60;    // of the norm in the search for the one that a proof needs
+constexpr int kBisections = 50;
+
+// Orthonormal coordinates (p x rank) of the rows. A free bias keeps its own, the last: neurons of
+// the same output and of least norm lie in the span, so that the dual norm stays.
+MatrixXd principal_basis(const Problem& problem) {
+  const Index p = problem.X.cols(), d = problem.free_bias ? p - 1 : p;
+  const Eigen::BDCSVD<MatrixXd> svd(problem.X.leftCols(d), Eigen::ComputeThinV);
+  const VectorXd& sizes = svd.singularValues();
+  const double least = kSmall * std::max(sizes.size() > 0 ? sizes[0] : 0.0, 1e-300);
+  const Index rank = std::max<Index>((sizes.array() > least).count(), 1);
+  MatrixXd basis = MatrixXd::Zero(p, problem.free_bias ? rank + 1 : rank);
+  basis.topLeftCorner(d, rank) = svd.matrixV().leftCols(rank);
+  if (problem.free_bias) {
+    basis(d, rank) = 1.0;
+  }
+  return basis;
+}
+
+// The largest norm that would still leave a relative gap of `tol`; `norm` is one that does.
+double provable_norm(const Problem& problem, const VectorXd& z, double norm, double objective,
+                     double tol) {
+  const auto proves = [&](double bound) {
+    return relative_gap(objective, problem.dual_objective(z, bound)) <= tol;
+  };
+  double low = std::max(norm, problem.beta * 1e-9), high = 2.0 * low;
+  int doublings = 0;
+  while (proves(high)) {
+    if (++doublings == kDoublings) {
+      return kInfinity;
+    }
+    low = high;
+    high *= 2.0;
+  }
+  for (int k = 0; k < kBisections; ++k) {
+    const double middle = 0.5 * (low + high);
+    (proves(middle) ? low : high) = middle;
+  }
+  return low;
+}
+
+}  // namespace
+
+Index rank_of(const Problem& problem) {
+  return principal_basis(problem).cols();
+}
+
+double BoundedPricing::price(const Problem& problem, const VectorXd& z, const RowMatrix& U,
+                             const VectorXd& signs, int effort, Columns& columns) {
+  const double norm = search_.price(problem, z, U, signs, effort, columns);
+  if (effort == 1) {
+    return norm;
+  }
+  const double objective = problem.objective(z.cwiseQuotient(problem.sample_weight), U);
+  if (relative_gap(objective, problem.dual_objective(z, norm)) > settings_.tol) {
+    return norm;  // the search has found better columns
+  }
+  const double target = provable_norm(problem, z, norm, objective, settings_.tol);
+  const NormBound found = bracket(problem, z, target, 0.0, true);
+  if (found.bound <= target) {
+    return found.bound;
+  }
+  return found.value > target ? search_.walk_from(problem, z, found.points, found.signs, columns)
+                              : norm;
+}
+
+double BoundedPricing::dual_norm(const Problem& problem, const VectorXd& z) {
+  constexpr double tol = 1e-8;
+  Columns columns;
+  const double norm =
+      search_.price(problem, z, RowMatrix(0, problem.X.cols()), VectorXd(0), 4, columns);
+  const NormBound found = bracket(problem, z, norm, tol, false);
+  const double value = std::max(norm, found.value);
+  return found.bound <= value * (1.0 + 2.0 * tol) ? found.bound : value;
+}
+
+double BoundedPricing::bound(const VectorXd& z) const {
+  return proved_z_.size() == z.size() && proved_z_ == z ? proved_bound_ : kInfinity;
+}
+
+NormBound BoundedPricing::bracket(const Problem& problem, const VectorXd& z, double target,
+                                  double tol, bool first) {
+  const MatrixXd basis = principal_basis(problem);
+  const RowMatrix rows = problem.X * basis;
+  BoundLimits limits;
+  limits.target = target;
+  limits.tol = tol;
+  limits.first = first;
+  limits.max_nodes = settings_.max_nodes;
+  limits.n_threads = settings_.n_threads;
+  limits.deadline = settings_.deadline;
+  NormBound found =
+      bound_norm({rows.data(), rows.rows(), rows.cols()}, z.data(), problem.free_bias, limits);
+  found.points = found.points * basis.transpose();
+  proved_z_ = z;
+  proved_bound_ = found.bound;
+  return found;
+}
+
+}  // namespace pyconvex

@@ -1,0 +1,50 @@
+// Pricing with a proof: local search, then branch and bound. Private.
+#pragma once
+
+#include <chrono>
+
+#include "bounded.hpp"
+#include "local_pricing.hpp"
+
+namespace pyconvex {
+
+/// The rank of the rows as branch and bound sees them, in at most so many coordinates.
+Index rank_of(const Problem& problem);
+
+/// The same as the Python class of that name.
+class BoundedPricing : public Pricing {
+ public:
+  struct Settings {
+    double tol = 1e-6;           // relative gap to be proved
+    std::int64_t max_nodes = 0;  // cones that a proof may take; 0: no limit
+    int n_threads = 0;
+    std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  };
+
+  BoundedPricing(std::uint64_t random_state, const Settings& settings)
+      : search_(random_state, settings.n_threads), settings_(settings) {}
+
+  bool exact() const override { return false; }
+
+  /// A proof is tried if `effort` exceeds 1. The norm is an upper bound of N(z) where it went
+  /// through, else the best value found.
+  double price(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& U,
+               const Eigen::VectorXd& signs, int effort, Columns& columns) override;
+
+  /// N(z), from above where it is proved, else from below.
+  double dual_norm(const Problem& problem, const Eigen::VectorXd& z);
+
+  /// The latest bound if it was of this multiplier, else infinity.
+  double bound(const Eigen::VectorXd& z) const;
+
+ private:
+  NormBound bracket(const Problem& problem, const Eigen::VectorXd& z, double target, double tol,
+                    bool first);
+
+  LocalPricing search_;
+  Settings settings_;
+  Eigen::VectorXd proved_z_;
+  double proved_bound_ = 0.0;
+};
+
+}  // namespace pyconvex

@@ -1,0 +1,33 @@
+// Pricing by local search over the sphere: a lower estimate from many starts. Private.
+#pragma once
+
+#include <cstdint>
+
+#include "columns.hpp"
+#include "random.hpp"
+
+namespace pyconvex {
+
+/// Each start walks through the cells along facets to a local maximum of z . (X u)_+; starts are
+/// Gaussian directions, data points, the gradient of the linear part and the present neurons.
+class LocalPricing : public Pricing {
+ public:
+  LocalPricing(std::uint64_t random_state, int n_threads)
+      : random_(random_state), n_threads_(n_threads) {}
+
+  bool exact() const override { return false; }
+  double price(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& U,
+               const Eigen::VectorXd& signs, int effort, Columns& columns) override;
+
+  /// The same from given starting points (k x p), each with the sign of its output.
+  double walk_from(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& starts,
+                   const Eigen::VectorXd& signs, Columns& columns) const;
+
+ private:
+  RowMatrix starts(const Problem& problem, const Eigen::VectorXd& z, Index n_starts);
+
+  Random random_;
+  int n_threads_;
+};
+
+}  // namespace pyconvex

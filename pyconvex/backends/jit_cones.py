@@ -1,0 +1,201 @@
+"""Numba: a bound of z . (X u)_+ on a simplicial cone; see the C++ twin, cones.hpp.
+
+With a free bias b the norm is that of the first d = r - 1 coordinates. On a cone b is about t . w,
+|b - t . w| <= slack ||w||, so that p . u <= ||p_w + p_b t|| + slack |p_b|.
+"""
+
+import numpy as np
+from numba import njit
+
+FREE = 96  # concave kinks whose share is optimised, those nearest the middle
+SWEEPS = 60  # of coordinate descent
+WEIGHT = 2.0  # of the bias in descent: enough for slack |p_b| to vanish with slack
+SETTLED = 1e-7
+ROUNDING = 1e-12
+
+
+@njit(cache=True, nogil=True)
+def _try_point(X, slopes, generators, dual, linear, cut, d, direction):
+    """The value at a direction moved into the cone, and the point; 0 if it is lost."""
+    u = np.dot(generators.T, np.maximum(np.dot(dual, direction), 0.0))
+    norm = np.sqrt(np.dot(u[:d], u[:d]))
+    if not norm > 0.0:
+        return 0.0, u
+    u /= norm
+    value = np.dot(linear, u)
+    for i in cut:
+        a = 0.0
+        for k in range(X.shape[1]):
+            a += X[i, k] * u[k]
+        if a > 0.0:
+            value += slopes[i] * a
+    return value, u
+
+
+@njit(cache=True, nogil=True)
+def _bound(q, shear, slack, weight):
+    """The bound at q = (p_w + p_b t, weight p_b); without a bias q = p."""
+    d = len(shear)
+    norm = np.sqrt(np.dot(q[:d], q[:d]))
+    return norm + slack / weight * abs(q[d]) if len(q) > d else norm
+
+
+@njit(cache=True, nogil=True)
+def _shift(q, shear, weight):
+    """From p to coordinates in which descent lowers the plain norm."""
+    d = len(shear)
+    if len(q) > d:
+        q[:d] += q[d] * shear
+        q[d] *= weight
+
+
+@njit(cache=True, nogil=True)
+def _neuron(q, shear, weight):
+    """The neuron that attains the norm: where descent ends it lies in the cone."""
+    d = len(shear)
+    u = q.copy()
+    if len(q) > d:
+        u[d] = weight * q[d] + np.dot(shear, q[:d])
+    return u
+
+
+@njit(cache=True, nogil=True)
+def _sort_rows(X, slopes, generators, linear, cut):
+    """Add rows that are on to the linear part; return cut rows and what is known of them."""
+    r = X.shape[1]
+    interpolated = np.zeros(r)
+    kept = np.empty(len(cut), np.int32)
+    concave = np.empty(len(cut), np.int32)
+    middle = np.empty(len(cut))
+    n_kept = n_concave = 0
+    t = np.empty(r)
+    for i in cut:
+        low, high, total = np.inf, -np.inf, 0.0
+        for j in range(r):
+            a = 0.0
+            for k in range(r):
+                a += generators[j, k] * X[i, k]
+            t[j] = a
+            low, high, total = min(low, a), max(high, a), total + a
+        if low >= 0.0:
+            linear += slopes[i] * X[i]
+        elif high > 0.0:
+            kept[n_kept] = i
+            n_kept += 1
+            if slopes[i] > 0.0:
+                interpolated += slopes[i] * np.maximum(t, 0.0)
+            else:
+                concave[n_concave] = i
+                middle[n_concave] = total / (high - low)
+                n_concave += 1
+    return kept[:n_kept].copy(), interpolated, concave[:n_concave], middle[:n_concave]
+
+
+@njit(cache=True, nogil=True)
+def _shear(generators, d, spread):
+    """t, slack and the weight of the bias, from the middle of the cone."""
+    if d == generators.shape[1]:
+        return np.zeros(d), 0.0, 1.0
+    c = np.sum(generators, axis=0)
+    c /= np.sqrt(np.dot(c[:d], c[:d]))
+    shear = c[d] * c[:d]
+    extent, slack = np.inf, 0.0
+    for k in range(len(generators)):
+        w = generators[k, :d]
+        extent = min(extent, np.dot(w, c[:d]))
+        slack = max(slack, abs(generators[k, d] - np.dot(w, shear)))
+    return shear, slack / extent, WEIGHT * spread
+
+
+@njit(cache=True, nogil=True)
+def _polish(steps, at, high, p):
+    """Solve for the entries strictly between their limits; return how far p moved."""
+    start = p.copy()
+    r = len(p)
+    for _ in range(r):
+        inside = np.flatnonzero((at > 0.0) & (at < high))
+        if len(inside) == 0 or len(inside) > 2 * r:
+            break
+        S = steps[inside]
+        wanted = -np.linalg.lstsq(np.dot(S, S.T), np.dot(S, p))[0]
+        size, first = 1.0, -1
+        for k in range(len(inside)):
+            i = inside[k]
+            room = high[i] - at[i] if wanted[k] > 0.0 else at[i]
+            if abs(wanted[k]) * size > room:
+                size, first = room / abs(wanted[k]), k
+        p += size * np.dot(S.T, wanted)
+        for k in range(len(inside)):
+            at[inside[k]] += size * wanted[k]
+        if first < 0:
+            break
+        at[inside[first]] = high[inside[first]] if wanted[first] > 0.0 else 0.0
+    return np.sqrt(np.sum((p - start) ** 2))
+
+
+@njit(cache=True, nogil=True)
+def _sweep(steps, squares, at, high, p):
+    """One round of coordinate descent; return the longest step."""
+    moved = 0.0
+    for k in range(len(at) - 1, -1, -1):
+        if not squares[k] > 0.0:
+            continue
+        following = min(max(at[k] - np.dot(steps[k], p) / squares[k], 0.0), high[k])
+        if following != at[k]:
+            p += (following - at[k]) * steps[k]
+            moved = max(moved, abs(following - at[k]) * np.sqrt(squares[k]))
+            at[k] = following
+    return moved
+
+
+@njit(cache=True, nogil=True)
+def evaluate(X, slopes, generators, linear, cut, d, spread, cutoff):
+    """Return linear part and cut rows of a cone, its bound, and the best point's value.
+
+    ``slopes`` is sign z. The bound need not fall below ``cutoff``.
+    """
+    r = X.shape[1]
+    linear = linear.copy()
+    dual = np.ascontiguousarray(np.linalg.inv(generators.T))  # rows a_j: a_j . v_k = delta
+    cut, interpolated, concave, middle = _sort_rows(X, slopes, generators, linear, cut)
+    value, point = _try_point(
+        X, slopes, generators, dual, linear, cut, d, np.sum(generators, axis=0)
+    )
+    value = max(value, 0.0)
+    p = linear + np.dot(dual.T, interpolated)
+    shear, slack, weight = _shear(generators, d, spread)
+
+    n_free = min(len(concave), FREE)
+    order = np.argsort(np.abs(middle))[:n_free]
+    steps = np.empty((n_free + r, r))
+    at, high = np.zeros(n_free + r), np.full(n_free + r, np.inf)
+    for k in range(len(concave)):
+        if middle[k] > 0.0:
+            p += slopes[concave[k]] * X[concave[k]]
+    for k in range(n_free):
+        i = concave[order[k]]
+        steps[k] = slopes[i] * X[i]
+        at[k] = 1.0 if middle[order[k]] > 0.0 else 0.0
+        high[k] = 1.0
+    steps[n_free:] = dual
+    _shift(p, shear, weight)
+    for k in range(len(steps)):
+        _shift(steps[k], shear, weight)
+    squares = np.sum(steps**2, axis=1)
+
+    best = _bound(p, shear, slack, weight)
+    for sweep in range(SWEEPS):
+        if best <= cutoff:
+            break
+        moved = _sweep(steps, squares, at, high, p) + _polish(steps, at, high, p)
+        best = min(best, _bound(p, shear, slack, weight))
+        settled = moved <= SETTLED * best
+        if settled or sweep == 3 or sweep == 15 or sweep == SWEEPS - 1:
+            attained, u = _try_point(
+                X, slopes, generators, dual, linear, cut, d, _neuron(p, shear, weight)
+            )
+            if attained > value:
+                value, point = attained, u
+        if settled or value > cutoff:  # nothing can prune a cone that holds the maximum
+            break
+    return linear, cut, best * (1.0 + ROUNDING), value, point

@@ -1,0 +1,178 @@
+"""Proofs: the dual norm over all of the sphere, bracketed by branch and bound."""
+
+import math
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyconvex.losses import Array
+from pyconvex.pricing import Columns, LocalPricing, Run
+from pyconvex.program import Problem, relative_gap
+
+MAX_RANK = 16  # the search starts from 2^rank cones
+_SMALL = 1e-12  # singular values below this, relative, are zero
+_DOUBLINGS = 60  # of the norm in the search for the one that a proof needs
+_BISECTIONS = 50
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """value <= N(z) <= bound, and the neurons found on the way, best first.
+
+    Attributes
+    ----------
+    value, bound : float
+        The first point attains ``value``; no neuron of penalised norm 1 exceeds ``bound``.
+    n_nodes : int
+        Cones looked at.
+    points : array, shape (k, p)
+        Neurons of penalised norm 1 above the target.
+    signs : array, shape (k,)
+        Of the output.
+    """
+
+    value: float
+    bound: float
+    n_nodes: int
+    points: Array
+    signs: Array
+
+
+def bracket_norm(
+    problem: Problem,
+    z: Array,
+    target: float,
+    tol: float,
+    kernels: ModuleType,
+    n_threads: int,
+    run: Run,
+    *,
+    first: bool = False,
+    max_nodes: int = 0,
+) -> Bracket:
+    """Bracket N(z) until bound <= (1 + tol) max(value, target).
+
+    Ends early once a value exceeds (1 + tol) target if only the ``first`` is wanted, after
+    ``max_nodes`` cones (0: no limit) and when ``run`` asks to stop.
+    """
+    rows, basis = principal_rows(problem)
+    value, bound, n_nodes, points, signs, _ = run(
+        kernels.bound_norm, rows, z, problem.free_bias, target, tol, first, max_nodes, n_threads
+    )
+    return Bracket(value, bound, n_nodes, points @ basis.T, signs)
+
+
+def principal_rows(problem: Problem) -> tuple[Array, Array]:
+    """Return the rows in as many orthonormal coordinates as their rank, and the basis (p, rank).
+
+    A free bias keeps its coordinate, the last. Neurons of the same output and of least norm lie
+    in the span, so the dual norm stays.
+    """
+    X = problem.X
+    features = X[:, :-1] if problem.free_bias else X
+    _, sizes, directions = np.linalg.svd(features, full_matrices=False)
+    rank = int((sizes > _SMALL * max(float(sizes.max(initial=0.0)), 1e-300)).sum())
+    basis = directions[: max(rank, 1)].T
+    if problem.free_bias:
+        widened = np.zeros((X.shape[1], basis.shape[1] + 1))
+        widened[:-1, :-1], widened[-1, -1] = basis, 1.0
+        basis = widened
+    return np.ascontiguousarray(X @ basis), basis
+
+
+def rank_of(problem: Problem) -> int:
+    """Return the rank of the rows as `bracket_norm` sees them."""
+    return int(principal_rows(problem)[1].shape[1])
+
+
+def provable_norm(problem: Problem, z: Array, norm: float, objective: float, tol: float) -> float:
+    """Return the largest norm N(z) that would still leave a relative gap of ``tol``.
+
+    ``norm`` is one that does. Infinite where the norm does not matter.
+    """
+    low = max(norm, problem.beta * 1e-9)
+    high = 2.0 * low
+    for _ in range(_DOUBLINGS):
+        if relative_gap(objective, problem.dual_objective(z, high)) > tol:
+            break
+        low, high = high, 2.0 * high
+    else:
+        return math.inf
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        if relative_gap(objective, problem.dual_objective(z, middle)) <= tol:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@dataclass(frozen=True)
+class BoundedPricing:
+    """N(z) over the sphere: local search, then a proof by branch and bound.
+
+    Local search finds the columns. Once it finds none that matter, branch and bound either proves
+    that there is none, or finds one.
+
+    Parameters
+    ----------
+    search : LocalPricing
+        The local search.
+    tol : float
+        Relative gap to be proved.
+    max_nodes : int
+        Cones that a proof may take; 0: no limit.
+    """
+
+    search: LocalPricing
+    tol: float
+    max_nodes: int
+    proved: dict[bytes, float] = field(default_factory=dict)  # the latest multiplier's bound
+    exact = False
+
+    def __call__(
+        self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
+    ) -> tuple[float, Columns]:
+        """Return the norm and the columns above beta; a proof is tried if ``effort`` exceeds 1.
+
+        The norm is an upper bound of N(z) where the proof went through, else the best value found.
+        """
+        norm, columns = self.search(problem, z, neurons, signs, run, effort)
+        if effort == 1:
+            return norm, columns
+        objective = problem.objective(z / problem.sample_weight, neurons)
+        gap = relative_gap(objective, problem.dual_objective(z, norm))
+        if gap > self.tol:  # the search has found better columns
+            return norm, columns
+        target = provable_norm(problem, z, norm, objective, self.tol)
+        found = self._bracket(problem, z, target, 0.0, run, first=True)
+        if found.bound <= target:
+            return found.bound, columns
+        if found.value > target:
+            return self.search.walk_from(problem, z, found.points, found.signs, run)
+        return norm, columns
+
+    def dual_norm(self, problem: Problem, z: Array, run: Run) -> float:
+        """Return N(z), from above where it is proved, else from below."""
+        nothing = np.zeros((0, problem.X.shape[1]))
+        norm, _ = self.search(problem, z, nothing, np.zeros(0), run, effort=4)
+        found = self._bracket(problem, z, norm, 1e-8, run, first=False)
+        value = max(norm, found.value)
+        return found.bound if found.bound <= value * (1.0 + 2e-8) else value
+
+    def bound(self, z: NDArray[np.float64]) -> float:
+        """Return the latest bound if it was of this multiplier, else infinity."""
+        return self.proved.get(z.tobytes(), math.inf)
+
+    def _bracket(
+        self, problem: Problem, z: Array, target: float, tol: float, run: Run, *, first: bool
+    ) -> Bracket:
+        found = bracket_norm(
+            problem, z, target, tol, self.search.kernels, self.search.n_threads, run,
+            first=first, max_nodes=self.max_nodes,
+        )  # fmt: skip
+        self.proved.clear()
+        self.proved[z.tobytes()] = found.bound
+        return found
