@@ -146,7 +146,7 @@ class LocalPricing:
     def walk_from(
         self, problem: Problem, z: Array, starts: Array, signs: Array, run: Run
     ) -> tuple[float, Columns]:
-        """The same from given starting points (k, p), each with the sign of its output."""
+        """Do the same from given starting points (k, p), each with the sign of its output."""
         walks = []
         for sign in (1.0, -1.0):
             points, tight = run(

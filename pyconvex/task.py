@@ -131,7 +131,7 @@ def _crossing_solver(
     kernels: ModuleType,
     n_threads: int,
 ) -> Solver:
-    """Return the solver whose neurons go from cell to cell, with the pricing for its certificate."""
+    """Return the solver whose neurons go from cell to cell, priced as its certificate asks."""
     merged, first = problem.merged()
     nothing = np.zeros((0, (len(merged.y) + 63) // 64), np.uint64)
     search = LocalPricing(kernels, n_threads, rng)

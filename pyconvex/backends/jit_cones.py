@@ -16,7 +16,7 @@ ROUNDING = 1e-12
 
 @njit(cache=True, nogil=True)
 def _try_point(X, slopes, generators, dual, linear, cut, d, direction):
-    """The value at a direction moved into the cone, and the point; 0 if it is lost."""
+    """Return the value at a direction moved into the cone, and the point; 0 if it is lost."""
     u = np.dot(generators.T, np.maximum(np.dot(dual, direction), 0.0))
     norm = np.sqrt(np.dot(u[:d], u[:d]))
     if not norm > 0.0:
@@ -34,7 +34,7 @@ def _try_point(X, slopes, generators, dual, linear, cut, d, direction):
 
 @njit(cache=True, nogil=True)
 def _bound(q, shear, slack, weight):
-    """The bound at q = (p_w + p_b t, weight p_b); without a bias q = p."""
+    """Return the bound at q = (p_w + p_b t, weight p_b); without a bias q = p."""
     d = len(shear)
     norm = np.sqrt(np.dot(q[:d], q[:d]))
     return norm + slack / weight * abs(q[d]) if len(q) > d else norm
@@ -51,7 +51,7 @@ def _shift(q, shear, weight):
 
 @njit(cache=True, nogil=True)
 def _neuron(q, shear, weight):
-    """The neuron that attains the norm: where descent ends it lies in the cone."""
+    """Return the neuron that attains the norm: where descent ends it lies in the cone."""
     d = len(shear)
     u = q.copy()
     if len(q) > d:
