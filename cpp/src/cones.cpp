@@ -13,6 +13,7 @@ using Eigen::VectorXd;
 constexpr Index kFree = 96;      // concave kinks whose share is optimised, those nearest the middle
 constexpr int kSweeps = 60;      // of coordinate descent
 constexpr double kWeight = 2.0;  // of the bias in descent: enough for d |p_b| to vanish with d
+constexpr int kShears = 4;
 constexpr double kSettled = 1e-7;
 constexpr double kThin = 1e-9;
 constexpr double kRounding = 1e-12;
@@ -24,31 +25,25 @@ struct Cones::Relaxation {
   RowMatrix dual;                     // rows a_j: a_j . v_k = 1 where j = k, else 0
   std::vector<std::int32_t> concave;  // cut rows with a concave kink
   std::vector<double> middle;         // where the middle of the cone lies from each, of its width
-  VectorXd p;
-  VectorXd shear;      // t; empty without a free bias
-  double slack = 0.0;  // d
+  VectorXd p;                         // in coordinates (p_w + p_b t, weight p_b) if there is a bias
+  RowMatrix steps;                    // the same
+  VectorXd squares, at, high;
+  VectorXd shear;       // t; empty without a free bias
+  double slack = 0.0;   // d
+  double extent = 1.0;  // the smallest of the generators along the middle
   double weight = 1.0;
-  RowMatrix steps;
-  VectorXd at, high;
 
-  // In coordinates (p_w + p_b t, weight p_b) the squared norm is what descent lowers.
-  void shift(Eigen::Ref<VectorXd> q) const {
+  // The neuron that attains the norm of p: where descent ends it lies in the cone.
+  VectorXd neuron() const {
+    VectorXd u = p;
     if (shear.size() > 0) {
-      q.head(shear.size()) += q[shear.size()] * shear;
-      q[shear.size()] *= weight;
-    }
-  }
-  // The neuron that attains the norm: where descent ends it lies in the cone.
-  VectorXd neuron(const VectorXd& q) const {
-    VectorXd u = q;
-    if (shear.size() > 0) {
-      u[shear.size()] = weight * q[shear.size()] + shear.dot(q.head(shear.size()));
+      u[shear.size()] = weight * p[shear.size()] + shear.dot(p.head(shear.size()));
     }
     return u;
   }
-  double bound(const VectorXd& q) const {
+  double bound() const {
     const Index d = shear.size();
-    return d > 0 ? q.head(d).norm() + slack / weight * std::abs(q[d]) : q.norm();
+    return d > 0 ? p.head(d).norm() + slack / weight * std::abs(p[d]) : p.norm();
   }
 };
 
@@ -139,8 +134,10 @@ void Cones::evaluate(Cone& cone, double cutoff) const {
     return;
   }
   relaxation.p = cone.linear + relaxation.dual.transpose() * interpolated;
-  set_shear(cone, relaxation);
   set_steps(cone, relaxation);
+  if (d_ < r_) {
+    weigh_bias(cone, relaxation);
+  }
   cone.bound = std::min(cone.bound, descend(cone, relaxation, cutoff) * (1.0 + kRounding));
 }
 
@@ -167,21 +164,30 @@ void Cones::sort_rows(Cone& cone, VectorXd& interpolated, Relaxation& relaxation
   cone.cut = std::move(cut);
 }
 
-// t = b_c w_c / ||w_c||^2 of the middle c; d is the largest deviation at the generators over their
-// smallest extent along w_c, which bounds it on the whole cone.
-void Cones::set_shear(const Cone& cone, Relaxation& relaxation) const {
-  if (d_ == r_) {
-    return;
-  }
-  VectorXd c = cone.generators.colwise().sum();
-  c /= norm(c);
-  relaxation.shear = c[d_] * c.head(d_);
-  const double extent = (cone.generators.leftCols(d_) * c.head(d_)).minCoeff();
-  relaxation.slack = (cone.generators.col(d_) - cone.generators.leftCols(d_) * relaxation.shear)
-                         .cwiseAbs()
-                         .maxCoeff() /
-                     extent;
+// Give the bias its weight in descent, and the shear through the middle.
+void Cones::weigh_bias(const Cone& cone, Relaxation& relaxation) const {
+  VectorXd middle = cone.generators.colwise().sum();
+  middle /= norm(middle);
+  relaxation.extent = (cone.generators.leftCols(d_) * middle.head(d_)).minCoeff();
   relaxation.weight = kWeight * spread_;
+  relaxation.p[d_] *= relaxation.weight;
+  relaxation.steps.col(d_) *= relaxation.weight;
+  relaxation.shear = VectorXd::Zero(d_);
+  set_shear(cone, middle, relaxation);
+}
+
+// The shear through a neuron c: t = b_c w_c / ||w_c||^2. On the whole cone the deviation is at most
+// the largest at the generators over their smallest extent along the middle.
+void Cones::set_shear(const Cone& cone, const VectorXd& c, Relaxation& relaxation) const {
+  const Index d = d_;
+  const VectorXd t = c[d] / c.head(d).squaredNorm() * c.head(d);
+  const VectorXd change = t - relaxation.shear;
+  relaxation.p.head(d) += relaxation.p[d] / relaxation.weight * change;
+  relaxation.steps.leftCols(d) += relaxation.steps.col(d) / relaxation.weight * change.transpose();
+  relaxation.squares = relaxation.steps.rowwise().squaredNorm();
+  relaxation.shear = t;
+  const VectorXd deviation = cone.generators.col(d) - cone.generators.leftCols(d) * t;
+  relaxation.slack = deviation.cwiseAbs().maxCoeff() / relaxation.extent;
 }
 
 // Concave kinks with a share to choose, then the multipliers; the other kinks are on or off as in
@@ -215,53 +221,60 @@ void Cones::set_steps(const Cone& cone, Relaxation& relaxation) const {
     }
   }
   steps.bottomRows(r_) = relaxation.dual;
-  relaxation.shift(relaxation.p);
-  for (Index k = 0; k < steps.rows(); ++k) {
-    relaxation.shift(steps.row(k).transpose());
-  }
+  relaxation.squares = steps.rowwise().squaredNorm();
 }
 
-// Coordinate descent over shares and multipliers; returns the bound.
+// Coordinate descent over shares and multipliers; returns the bound. Once it settles the shear goes
+// through the neuron found, which is where the bias coordinate of p then costs nothing.
 double Cones::descend(Cone& cone, Relaxation& relaxation, double cutoff) const {
-  const RowMatrix& steps = relaxation.steps;
-  const VectorXd squares = steps.rowwise().squaredNorm();
-  VectorXd& p = relaxation.p;
-  double best = relaxation.bound(p);
-  for (int sweep = 0; sweep < kSweeps && best > cutoff; ++sweep) {
-    double moved = 0.0;
-    for (Index k = steps.rows(); k-- > 0;) {
-      double& at = relaxation.at[k];
-      if (!(squares[k] > 0.0)) {
-        continue;
-      }
-      const double next =
-          std::clamp(at - steps.row(k).dot(p) / squares[k], 0.0, relaxation.high[k]);
-      if (next != at) {
-        p += (next - at) * steps.row(k).transpose();
-        moved = std::max(moved, std::abs(next - at) * std::sqrt(squares[k]));
-        at = next;
-      }
+  double best = relaxation.bound();
+  int shears = 0;
+  for (int round = 0; round < kSweeps && best > cutoff; ++round) {
+    const double moved = sweep(relaxation) + polish(relaxation);
+    best = std::min(best, relaxation.bound());
+    const bool settled = moved <= kSettled * best;
+    if (!settled && round != 3 && round != 15 && round + 1 != kSweeps) {
+      continue;
     }
-    moved += polish(relaxation);
-    best = std::min(best, relaxation.bound(p));
-    if (moved <= kSettled * best) {
+    const VectorXd u = try_point(cone, relaxation.dual, relaxation.neuron());
+    if (cone.value > cutoff) {  // nothing can prune a cone that holds the maximum
       break;
     }
-    if (sweep == 3 || sweep == 15) {
-      try_point(cone, relaxation.dual, relaxation.neuron(p));
-      if (cone.value > cutoff) {  // nothing can prune a cone that holds the maximum
-        return best;
+    if (settled) {
+      if (d_ == r_ || shears++ == kShears || !(norm(u) > 0.0)) {
+        break;
       }
+      set_shear(cone, u, relaxation);
+      best = std::min(best, relaxation.bound());
     }
   }
-  try_point(cone, relaxation.dual, relaxation.neuron(p));
   return best;
 }
 
+// One round of coordinate descent; returns the longest step.
+double Cones::sweep(Relaxation& relaxation) {
+  double moved = 0.0;
+  for (Index k = relaxation.steps.rows(); k-- > 0;) {
+    const double square = relaxation.squares[k];
+    double& at = relaxation.at[k];
+    if (!(square > 0.0)) {
+      continue;
+    }
+    const double wanted = at - relaxation.steps.row(k).dot(relaxation.p) / square;
+    const double next = std::clamp(wanted, 0.0, relaxation.high[k]);
+    if (next != at) {
+      relaxation.p += (next - at) * relaxation.steps.row(k).transpose();
+      moved = std::max(moved, std::abs(next - at) * std::sqrt(square));
+      at = next;
+    }
+  }
+  return moved;
+}
+
 // Solve for the shares and multipliers strictly between their limits, as far as these permit.
-double Cones::polish(Relaxation& relaxation) const {
+double Cones::polish(Relaxation& relaxation) {
   const VectorXd start = relaxation.p;
-  for (Index round = 0; round < r_; ++round) {
+  for (Index round = 0; round < relaxation.p.size(); ++round) {
     std::vector<Index> inside;
     for (Index k = 0; k < relaxation.at.size(); ++k) {
       if (relaxation.at[k] > 0.0 && relaxation.at[k] < relaxation.high[k]) {
@@ -269,7 +282,7 @@ double Cones::polish(Relaxation& relaxation) const {
       }
     }
     const auto m = static_cast<Index>(inside.size());
-    if (m == 0 || m > 2 * r_) {
+    if (m == 0 || m > 2 * relaxation.p.size()) {
       break;
     }
     const RowMatrix S = relaxation.steps(inside, Eigen::all);
@@ -301,12 +314,12 @@ double Cones::polish(Relaxation& relaxation) const {
   return (relaxation.p - start).norm();
 }
 
-// The value at a direction moved into the cone.
-void Cones::try_point(Cone& cone, const RowMatrix& dual, const VectorXd& direction) const {
+// Move a direction into the cone, at unit norm, and note its value there; returns it.
+VectorXd Cones::try_point(Cone& cone, const RowMatrix& dual, const VectorXd& direction) const {
   VectorXd u = cone.generators.transpose() * (dual * direction).cwiseMax(0.0);
   const double size = norm(u);
   if (!(size > 0.0)) {
-    return;
+    return u;
   }
   u /= size;
   double value = cone.linear.dot(u);
@@ -318,6 +331,7 @@ void Cones::try_point(Cone& cone, const RowMatrix& dual, const VectorXd& directi
     cone.value = value;
     cone.point = u;
   }
+  return u;
 }
 
 }  // namespace pyconvex

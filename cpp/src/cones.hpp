@@ -50,11 +50,14 @@ class Cones {
   double norm(const Eigen::VectorXd& u) const { return u.head(d_).norm(); }
   double widest(const Cone& cone, Index& a, Index& b) const;
   void sort_rows(Cone& cone, Eigen::VectorXd& interpolated, Relaxation& relaxation) const;
-  void set_shear(const Cone& cone, Relaxation& relaxation) const;
   void set_steps(const Cone& cone, Relaxation& relaxation) const;
+  void weigh_bias(const Cone& cone, Relaxation& relaxation) const;
+  void set_shear(const Cone& cone, const Eigen::VectorXd& c, Relaxation& relaxation) const;
   double descend(Cone& cone, Relaxation& relaxation, double cutoff) const;
-  double polish(Relaxation& relaxation) const;
-  void try_point(Cone& cone, const RowMatrix& dual, const Eigen::VectorXd& direction) const;
+  static double sweep(Relaxation& relaxation);
+  static double polish(Relaxation& relaxation);
+  Eigen::VectorXd try_point(Cone& cone, const RowMatrix& dual,
+                            const Eigen::VectorXd& direction) const;
 
   Rows X_;
   const double* z_;

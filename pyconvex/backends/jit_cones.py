@@ -10,6 +10,7 @@ from numba import njit
 FREE = 96  # concave kinks whose share is optimised, those nearest the middle
 SWEEPS = 60  # of coordinate descent
 WEIGHT = 2.0  # of the bias in descent: enough for slack |p_b| to vanish with slack
+SHEARS = 4
 SETTLED = 1e-7
 ROUNDING = 1e-12
 
@@ -38,15 +39,6 @@ def _bound(q, shear, slack, weight):
     d = len(shear)
     norm = np.sqrt(np.dot(q[:d], q[:d]))
     return norm + slack / weight * abs(q[d]) if len(q) > d else norm
-
-
-@njit(cache=True, nogil=True)
-def _shift(q, shear, weight):
-    """From p to coordinates in which descent lowers the plain norm."""
-    d = len(shear)
-    if len(q) > d:
-        q[:d] += q[d] * shear
-        q[d] *= weight
 
 
 @njit(cache=True, nogil=True)
@@ -92,19 +84,30 @@ def _sort_rows(X, slopes, generators, linear, cut):
 
 
 @njit(cache=True, nogil=True)
-def _shear(generators, d, spread):
-    """t, slack and the weight of the bias, from the middle of the cone."""
-    if d == generators.shape[1]:
-        return np.zeros(d), 0.0, 1.0
-    c = np.sum(generators, axis=0)
-    c /= np.sqrt(np.dot(c[:d], c[:d]))
-    shear = c[d] * c[:d]
-    extent, slack = np.inf, 0.0
+def _extent(generators, middle, d):
+    """Return the smallest extent of the generators along the middle."""
+    extent = np.inf
     for k in range(len(generators)):
-        w = generators[k, :d]
-        extent = min(extent, np.dot(w, c[:d]))
-        slack = max(slack, abs(generators[k, d] - np.dot(w, shear)))
-    return shear, slack / extent, WEIGHT * spread
+        extent = min(extent, np.dot(generators[k, :d], middle[:d]))
+    return extent
+
+
+@njit(cache=True, nogil=True)
+def _set_shear(generators, c, extent, weight, shear, p, steps):
+    """Let the shear go through a neuron c, t = b_c w_c / ||w_c||^2; return its slack.
+
+    On the whole cone the deviation is at most the largest at the generators over ``extent``.
+    """
+    d = len(shear)
+    change = c[d] / np.dot(c[:d], c[:d]) * c[:d] - shear
+    p[:d] += p[d] / weight * change
+    for k in range(len(steps)):
+        steps[k, :d] += steps[k, d] / weight * change
+    shear += change
+    slack = 0.0
+    for k in range(len(generators)):
+        slack = max(slack, abs(generators[k, d] - np.dot(generators[k, :d], shear)))
+    return slack / extent
 
 
 @njit(cache=True, nogil=True)
@@ -134,16 +137,17 @@ def _polish(steps, at, high, p):
 
 
 @njit(cache=True, nogil=True)
-def _sweep(steps, squares, at, high, p):
+def _sweep(steps, at, high, p):
     """One round of coordinate descent; return the longest step."""
     moved = 0.0
     for k in range(len(at) - 1, -1, -1):
-        if not squares[k] > 0.0:
+        square = np.dot(steps[k], steps[k])
+        if not square > 0.0:
             continue
-        following = min(max(at[k] - np.dot(steps[k], p) / squares[k], 0.0), high[k])
+        following = min(max(at[k] - np.dot(steps[k], p) / square, 0.0), high[k])
         if following != at[k]:
             p += (following - at[k]) * steps[k]
-            moved = max(moved, abs(following - at[k]) * np.sqrt(squares[k]))
+            moved = max(moved, abs(following - at[k]) * np.sqrt(square))
             at[k] = following
     return moved
 
@@ -163,8 +167,6 @@ def evaluate(X, slopes, generators, linear, cut, d, spread, cutoff):
     )
     value = max(value, 0.0)
     p = linear + np.dot(dual.T, interpolated)
-    shear, slack, weight = _shear(generators, d, spread)
-
     n_free = min(len(concave), FREE)
     order = np.argsort(np.abs(middle))[:n_free]
     steps = np.empty((n_free + r, r))
@@ -178,24 +180,39 @@ def evaluate(X, slopes, generators, linear, cut, d, spread, cutoff):
         at[k] = 1.0 if middle[order[k]] > 0.0 else 0.0
         high[k] = 1.0
     steps[n_free:] = dual
-    _shift(p, shear, weight)
-    for k in range(len(steps)):
-        _shift(steps[k], shear, weight)
-    squares = np.sum(steps**2, axis=1)
 
-    best = _bound(p, shear, slack, weight)
-    for sweep in range(SWEEPS):
+    shear, slack, extent, weight = np.zeros(d), 0.0, 1.0, 1.0
+    if d < r:
+        c = np.sum(generators, axis=0)
+        c /= np.sqrt(np.dot(c[:d], c[:d]))
+        extent = _extent(generators, c, d)
+        weight = WEIGHT * spread
+        p[d] *= weight
+        steps[:, d] *= weight
+        slack = _set_shear(generators, c, extent, weight, shear, p, steps)
+
+    # Once descent settles the shear goes through the neuron found, where the bias coordinate of p
+    # then costs nothing.
+    best, shears = _bound(p, shear, slack, weight), 0
+    for i in range(SWEEPS):
         if best <= cutoff:
             break
-        moved = _sweep(steps, squares, at, high, p) + _polish(steps, at, high, p)
+        moved = _sweep(steps, at, high, p) + _polish(steps, at, high, p)
         best = min(best, _bound(p, shear, slack, weight))
         settled = moved <= SETTLED * best
-        if settled or sweep == 3 or sweep == 15 or sweep == SWEEPS - 1:
-            attained, u = _try_point(
-                X, slopes, generators, dual, linear, cut, d, _neuron(p, shear, weight)
-            )
-            if attained > value:
-                value, point = attained, u
-        if settled or value > cutoff:  # nothing can prune a cone that holds the maximum
+        if not settled and i != 3 and i != 15 and i + 1 != SWEEPS:
+            continue
+        attained, u = _try_point(
+            X, slopes, generators, dual, linear, cut, d, _neuron(p, shear, weight)
+        )
+        if attained > value:
+            value, point = attained, u
+        if value > cutoff:  # nothing can prune a cone that holds the maximum
             break
+        if settled:
+            if d == r or shears == SHEARS or not np.dot(u[:d], u[:d]) > 0.0:
+                break
+            shears += 1
+            slack = _set_shear(generators, u, extent, weight, shear, p, steps)
+            best = min(best, _bound(p, shear, slack, weight))
     return linear, cut, best * (1.0 + ROUNDING), value, point
