@@ -1,6 +1,10 @@
 // A zonotope and its point nearest to a given one. Private: it uses Eigen.
 #pragma once
 
+#include <array>
+#include <utility>
+#include <vector>
+
 #include "face.hpp"
 
 namespace pyconvex {
@@ -21,6 +25,31 @@ struct Zonotope {
   double top;           // and its height
 };
 
+/// Some points of B, nearest to vertices met before. Where heights count, a point p stands for the
+/// path 0 -> p -> the sum of all rows, which lies in B and visits every height.
+class Pool {
+ public:
+  static constexpr Index kSize = 128;
+  using Lanes = std::array<double, kSize>;
+
+  explicit Pool(const Zonotope& zonotope);
+  /// Put a point in, for the one nearest to it once the pool is full.
+  void add(const ConstVector& point, double height);
+  /// Where the paths meet a height: points and half their squared norms.
+  void place(double height, RowMatrix& points, Lanes& halves) const;
+  const RowMatrix& points() const { return points_; }  // d x kSize
+  const Lanes& halves() const { return halves_; }
+
+ private:
+  const Zonotope* B_;
+  RowMatrix points_;
+  Lanes halves_{}, heights_{};
+  Index count_ = 1;
+};
+
+/// The j that minimises base_j + u . p_j over the columns p_j of points (d x Pool::kSize).
+Index smallest(const Pool::Lanes& base, const RowMatrix& points, const double* u);
+
 /// Finds the point of B, or of its slice, nearest to a vertex v: Wolfe's algorithm (1976). One
 /// object serves one thread, vertex after vertex.
 ///
@@ -30,8 +59,9 @@ class NearestPoint {
  public:
   NearestPoint(const Zonotope& zonotope, Index p);
 
-  /// From a point of B at v's height, until the bounds agree or the upper one is below `limit`.
-  void operator()(const double* v, double height, const ConstVector& start, double limit);
+  /// Search until the bounds agree or the upper one is at most `limit`, in the hull of the pool as
+  /// long as that helps. Returns false where the pool alone did.
+  bool operator()(const double* v, double height, const Pool& pool, double limit);
 
   double upper = 0.0;
   double lower = 0.0;
@@ -39,22 +69,27 @@ class NearestPoint {
   Eigen::VectorXd direction;  // attains `lower` once its first d entries are scaled to norm 1 (p)
 
  private:
+  bool step_in_pool(const RowMatrix& points);
+  void search(double height, double limit);
+  bool step_to(const ConstVector& point_less_v);
   void support(double height);
   double threshold(double height);
-  bool add();
+  bool add(const ConstVector& point_less_v);
   void minimise();
   void remove(Index j);
   void extend_basis(Index j);
 
   const Zonotope* B_;
-  Eigen::VectorXd apex_, offset_, extreme_;  // v, the present b - v, the support point
+  Eigen::VectorXd apex_, offset_, extreme_;  // v, the present b - v, the extreme b - v
   Eigen::VectorXd slopes_, theta_;           // of the rows: u . x_j, and their shares
+  RowMatrix placed_;  // the pool at v's height (d x its size)
+  Pool::Lanes halves_{};
   std::vector<std::pair<double, double>> queue_;
   double kink_ = 0.0;
   Eigen::MatrixXd corral_;  // points b - v whose hull holds the present one, as columns
   Eigen::MatrixXd basis_;   // orthonormal, of their differences from the first
   Eigen::MatrixXd factor_;  // those differences in the basis: upper triangular
-  Eigen::VectorXd shares_, trial_, step_;
+  Eigen::VectorXd shares_, trial_, change_;
   Index size_ = 0;
 };
 

@@ -17,75 +17,12 @@ namespace {
 
 using Eigen::VectorXd;
 
-constexpr Index kPool = 64;        // points of B that are tried before a search
 constexpr Index kGroup = 32;       // vertices that a thread takes at once
 constexpr Index kMinBatch = 32;    // vertices between two updates of pool and value
 constexpr Index kMaxBatch = 4096;  // the same
 constexpr Index kFewRuns = 16;     // a batch with fewer searches is followed by a larger one
 constexpr Index kManyRuns = 64;    // with more, by a smaller one
 constexpr Index kBlock = 16384;    // cells turned into vertices at once
-
-using Lanes = std::array<double, kPool>;
-
-// The squared distances from v of the points scale_j p_j + shift_j sum, p_j the columns of `points`.
-PYCONVEX_CLONES void squared_distances(const double* points, Index d, const Lanes& scale,
-                                       const Lanes& shift, const double* sum, const double* v,
-                                       Lanes& out) {
-  out.fill(0.0);
-  for (Index k = 0; k < d; ++k) {
-    const double* p = points + k * kPool;
-    for (std::size_t j = 0; j < kPool; ++j) {
-      const double difference = scale[j] * p[j] + shift[j] * sum[k] - v[k];
-      out[j] += difference * difference;
-    }
-  }
-}
-
-// Recent nearest points. Where heights count, a point p stands for the path 0 -> p -> the sum of
-// all rows, which lies in B and visits every height.
-class Pool {
- public:
-  explicit Pool(const Zonotope& zonotope)
-      : B_(&zonotope), points_(zonotope.sum.size(), kPool), heights_(kPool) {
-    points_.colwise() = 0.5 * B_->sum;
-    heights_.setConstant(0.5 * B_->top);
-  }
-
-  void add(const ConstVector& point, double height) {
-    points_.col(next_) = point;
-    heights_[next_] = height;
-    next_ = (next_ + 1) % kPool;
-  }
-
-  // The distance from v of the nearest point, which goes to `point`.
-  double nearest(const double* v, double height, VectorXd& point) const {
-    Lanes scale, shift, squares;
-    place(height, scale, shift);
-    squared_distances(points_.data(), points_.rows(), scale, shift, B_->sum.data(), v, squares);
-    const auto best = std::min_element(squares.begin(), squares.end()) - squares.begin();
-    const auto lane = static_cast<std::size_t>(best);
-    point = scale[lane] * points_.col(best) + shift[lane] * B_->sum;
-    return std::sqrt(squares[lane]);
-  }
-
- private:
-  // Where the paths meet a height.
-  void place(double height, Lanes& scale, Lanes& shift) const {
-    scale.fill(1.0);
-    shift.fill(0.0);
-    for (std::size_t j = 0; j < kPool && B_->free_bias; ++j) {
-      const double h = heights_[static_cast<Index>(j)];
-      const double part = height < h ? height / h : (B_->top - height) / (B_->top - h);
-      scale[j] = height == h ? 1.0 : part;
-      shift[j] = height > h ? 1.0 - part : 0.0;
-    }
-  }
-
-  const Zonotope* B_;
-  RowMatrix points_;  // d x kPool
-  VectorXd heights_;
-  Index next_ = 0;
-};
 
 // Goes through vertices in batches: within one, pool and value stay as they are, so that the
 // result does not depend on the number of threads.
@@ -97,7 +34,6 @@ class Search {
         p_(X.cols),
         pool_(B_),
         runs_(one_per_thread(kMaxBatch / kGroup, n_threads, NearestPoint(B_, X.cols))),
-        start_(runs_.size(), VectorXd(B_.sum.size())),
         points_(kMaxBatch, B_.sum.size()),
         directions_(kMaxBatch, X.cols),
         stop_(stop) {
@@ -137,7 +73,6 @@ class Search {
   Index p_;
   Pool pool_;
   std::vector<NearestPoint> runs_;  // one per thread
-  std::vector<VectorXd> start_;
   RowMatrix points_, directions_;  // of the batch, by vertex
   std::array<double, kMaxBatch> upper_{}, lower_{};
   std::array<bool, kMaxBatch> ran_{};
@@ -149,14 +84,11 @@ class Search {
 void Search::look_at(MatrixView V) {
   const double limit = found.value * (1.0 + kSame);
   parallel_for((V.rows + kGroup - 1) / kGroup, runs_, [&](Index group, NearestPoint& run) {
-    VectorXd& start = start_[static_cast<std::size_t>(&run - runs_.data())];
     for (Index k = group * kGroup; k < std::min(V.rows, (group + 1) * kGroup); ++k) {
       const auto at = static_cast<std::size_t>(k);
-      upper_[at] = pool_.nearest(V.row(k), height(V.row(k)), start);
-      ran_[at] = upper_[at] > limit;
+      ran_[at] = run(V.row(k), height(V.row(k)), pool_, limit);
+      upper_[at] = run.upper;
       if (ran_[at]) {
-        run(V.row(k), height(V.row(k)), start, limit);
-        upper_[at] = run.upper;
         lower_[at] = run.lower;
         points_.row(k) = run.point;
         directions_.row(k) = run.direction;
