@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <utility>
 
 #include "dispatch.hpp"
 #include "parallel.hpp"
@@ -14,7 +13,7 @@ namespace {
 using Eigen::VectorXd;
 
 constexpr double kFlat = 1e-13;   // a point this close to the corral's hull, relatively, is on it
-constexpr double kWorth = 1e-3;   // relative gain that makes a step within the pool worth it
+constexpr double kWorth = 1e-2;   // relative gain that makes a step within the pool worth it
 constexpr Index kFewRows = 32;    // among which quickselect is fast enough
 constexpr Index kPasses = 6;      // of interpolation, where rows are more
 constexpr Index kMaxSteps = 500;  // of one run; the bounds are valid whenever it ends
@@ -172,7 +171,8 @@ NearestPoint::NearestPoint(const Zonotope& zonotope, Index p)
       factor_(zonotope.sum.size(), zonotope.sum.size()),
       shares_(zonotope.sum.size() + 1),
       trial_(zonotope.sum.size() + 1),
-      change_(zonotope.sum.size()) {}
+      change_(zonotope.sum.size()),
+      before_(zonotope.sum.size()) {}
 
 bool NearestPoint::operator()(const double* v, double height, const Pool& pool, double limit) {
   apex_ = Eigen::Map<const VectorXd>(v, apex_.size());
@@ -182,9 +182,8 @@ bool NearestPoint::operator()(const double* v, double height, const Pool& pool, 
   const RowMatrix& points = B_->free_bias ? placed_ : pool.points();
   change_ = -apex_;
   const Index j = smallest(B_->free_bias ? halves_ : pool.halves(), points, change_.data());
-  offset_ = corral_.col(0) = points.col(j) - apex_;
-  shares_[0] = 1.0;
-  size_ = 1;
+  offset_ = points.col(j) - apex_;
+  restart();
   upper = offset_.norm();
   lower = 0.0;
   while (upper > limit && step_in_pool(points)) {
@@ -227,13 +226,23 @@ bool NearestPoint::step_to(const ConstVector& point_less_v) {
   if (!add(point_less_v)) {
     return false;
   }
+  before_ = offset_;
   minimise();
-  const double before = std::exchange(upper, offset_.norm());
-  if (upper < before) {
+  const double reached = offset_.norm();
+  if (reached < upper) {
+    upper = reached;
     return true;
   }
-  upper = before;
+  offset_ = before_;
+  restart();
   return false;
+}
+
+// A corral of the present point only.
+void NearestPoint::restart() {
+  corral_.col(0) = offset_;
+  shares_[0] = 1.0;
+  size_ = 1;
 }
 
 // The extreme point of B, or of its slice, in direction -offset; with a free bias also the bias of

@@ -29,7 +29,7 @@ struct Zonotope {
 /// path 0 -> p -> the sum of all rows, which lies in B and visits every height.
 class Pool {
  public:
-  static constexpr Index kSize = 128;
+  static constexpr Index kSize = 64;
   using Lanes = std::array<double, kSize>;
 
   explicit Pool(const Zonotope& zonotope);
@@ -74,6 +74,7 @@ class NearestPoint {
   bool step_to(const ConstVector& point_less_v);
   void support(double height);
   double threshold(double height);
+  void restart();
   bool add(const ConstVector& point_less_v);
   void minimise();
   void remove(Index j);
@@ -89,7 +90,7 @@ class NearestPoint {
   Eigen::MatrixXd corral_;  // points b - v whose hull holds the present one, as columns
   Eigen::MatrixXd basis_;   // orthonormal, of their differences from the first
   Eigen::MatrixXd factor_;  // those differences in the basis: upper triangular
-  Eigen::VectorXd shares_, trial_, change_;
+  Eigen::VectorXd shares_, trial_, change_, before_;
   Index size_ = 0;
 };
 
