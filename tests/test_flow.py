@@ -27,6 +27,7 @@ LEVEL = {
     "network": 4,
     "pricing": 5,
     "monitor": 5,
+    "zonotopes": 6,
     "column_generation": 6,
     "solver": 7,
     "decode": 7,

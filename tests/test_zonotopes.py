@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from oracles import dual_norm, ones
 
 import pyconvex
 from pyconvex.backends import get_backend
 from pyconvex.pricing import run_whole
 from pyconvex.zonotopes import count_vertices, exact_norm
+
+from oracles import dual_norm, ones
 
 
 def random_case(seed, bias, n=12, d=3):
@@ -64,7 +65,9 @@ def test_bounds_meet_at_the_norm(backend, case, seed, bias):
     found = norm(X, z, free, backend)
     dense = pyconvex.enumerate_patterns(X).to_dense()
     expected = dual_norm(X, z, dense, cones=True, free_bias=free)
-    check(X, z, free, found, expected, 1e-6 if free else 1e-9)  # the oracle's bias is not quite free
+    check(
+        X, z, free, found, expected, 1e-6 if free else 1e-9
+    )  # the oracle's bias is not quite free
     if case is random_case:  # projections of repeated kinks are not to be trusted
         check(X, z, free, found, expected_norm(X, z, free))
 
@@ -139,7 +142,9 @@ def test_parallel_rows_of_opposite_weight_cancel(backend):
 @pytest.mark.parametrize("free_bias", [False, True])
 def test_dependent_columns(backend, free_bias):
     X, z = random_case(6, "free" if free_bias else "none", 20)
-    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 5)))[0][: X.shape[1] - free_bias]
+    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 5)))[0][
+        : X.shape[1] - free_bias
+    ]
     wide = X[:, : X.shape[1] - free_bias] @ turn
     wide = ones(wide) if free_bias else wide
     expected = norm(X, z, free_bias, backend)[0]

@@ -195,8 +195,8 @@ PYCONVEX_CLONES void add_sums(const double* sums, const std::uint64_t* words, In
   for (Index g = 0; g < n_patterns; ++g) {
     double total[kWidth] = {};
     for (Index t = 0; t < 16; ++t) {
-      const double* sum = sums + kWidth * (16 * t + static_cast<Index>(
-                                                        (words[g * n_words] >> (4 * t)) & 15U));
+      const double* sum =
+          sums + kWidth * (16 * t + static_cast<Index>((words[g * n_words] >> (4 * t)) & 15U));
       for (Index k = 0; k < kWidth; ++k) {
         total[k] += sum[k];
       }

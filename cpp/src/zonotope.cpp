@@ -12,7 +12,6 @@ namespace {
 
 using Eigen::VectorXd;
 
-constexpr double kFlat = 1e-13;   // a point this close to the corral's hull, relatively, is on it
 constexpr double kWorth = 1e-2;   // relative gain that makes a step within the pool worth it
 constexpr Index kFewRows = 32;    // among which quickselect is fast enough
 constexpr Index kPasses = 6;      // of interpolation, where rows are more
@@ -160,19 +159,12 @@ NearestPoint::NearestPoint(const Zonotope& zonotope, Index p)
     : point(zonotope.sum.size()),
       direction(VectorXd::Zero(p)),
       B_(&zonotope),
+      hull_(zonotope.sum.size()),
       apex_(zonotope.sum.size()),
-      offset_(zonotope.sum.size()),
       extreme_(zonotope.sum.size()),
       slopes_(zonotope.weights.size()),
       theta_(zonotope.weights.size()),
-      placed_(zonotope.sum.size(), Pool::kSize),
-      corral_(zonotope.sum.size(), zonotope.sum.size() + 1),
-      basis_(zonotope.sum.size(), zonotope.sum.size()),
-      factor_(zonotope.sum.size(), zonotope.sum.size()),
-      shares_(zonotope.sum.size() + 1),
-      trial_(zonotope.sum.size() + 1),
-      change_(zonotope.sum.size()),
-      before_(zonotope.sum.size()) {}
+      placed_(zonotope.sum.size(), Pool::kSize) {}
 
 bool NearestPoint::operator()(const double* v, double height, const Pool& pool, double limit) {
   apex_ = Eigen::Map<const VectorXd>(v, apex_.size());
@@ -180,76 +172,54 @@ bool NearestPoint::operator()(const double* v, double height, const Pool& pool, 
     pool.place(height, placed_, halves_);
   }
   const RowMatrix& points = B_->free_bias ? placed_ : pool.points();
-  change_ = -apex_;
-  const Index j = smallest(B_->free_bias ? halves_ : pool.halves(), points, change_.data());
-  offset_ = points.col(j) - apex_;
-  restart();
-  upper = offset_.norm();
+  extreme_ = -apex_;
+  const Index j = smallest(B_->free_bias ? halves_ : pool.halves(), points, extreme_.data());
+  extreme_ = points.col(j) - apex_;
+  hull_.start(extreme_);
   lower = 0.0;
-  while (upper > limit && step_in_pool(points)) {
+  while (hull_.norm() > limit && step_in_pool(points)) {
   }
+  upper = hull_.norm();
   if (upper <= limit) {
     return false;
   }
   search(height, limit);
-  point = apex_ + offset_;
+  upper = hull_.norm();
+  point = apex_ + hull_.nearest();
   return true;
 }
 
 // A step of Wolfe's algorithm with the pool for the zonotope.
 bool NearestPoint::step_in_pool(const RowMatrix& points) {
   static constexpr Pool::Lanes kZeros{};
-  extreme_ = points.col(smallest(kZeros, points, offset_.data())) - apex_;
-  return upper * upper - offset_.dot(extreme_) > kWorth * upper * upper && step_to(extreme_);
+  extreme_ = points.col(smallest(kZeros, points, hull_.nearest().data())) - apex_;
+  const double square = hull_.norm() * hull_.norm();
+  return square - hull_.nearest().dot(extreme_) > kWorth * square && hull_.admit(extreme_);
 }
 
 void NearestPoint::search(double height, double limit) {
   const Index d = apex_.size();
-  for (Index step = 0; step < kMaxSteps && upper > limit; ++step) {
+  for (Index step = 0; step < kMaxSteps && hull_.norm() > limit; ++step) {
     support(height);
-    const double attained = offset_.dot(extreme_) / upper;
+    const double attained = hull_.nearest().dot(extreme_) / hull_.norm();
     if (attained > lower) {
       lower = attained;
-      direction.head(d) = -offset_;
+      direction.head(d) = -hull_.nearest();
       if (B_->free_bias) {
         direction[d] = kink_;
       }
     }
-    if (upper - lower <= kSame * upper || !step_to(extreme_)) {
+    if (hull_.norm() - lower <= kSame * hull_.norm() || !hull_.admit(extreme_)) {
       break;
     }
   }
 }
 
-// Admit a point to the corral and move on; false where rounding lets us come no further.
-bool NearestPoint::step_to(const ConstVector& point_less_v) {
-  if (!add(point_less_v)) {
-    return false;
-  }
-  before_ = offset_;
-  minimise();
-  const double reached = offset_.norm();
-  if (reached < upper) {
-    upper = reached;
-    return true;
-  }
-  offset_ = before_;
-  restart();
-  return false;
-}
-
-// A corral of the present point only.
-void NearestPoint::restart() {
-  corral_.col(0) = offset_;
-  shares_[0] = 1.0;
-  size_ = 1;
-}
-
-// The extreme point of B, or of its slice, in direction -offset; with a free bias also the bias of
-// a neuron in that direction that lets through the same rows.
+// The extreme point of B, or of its slice, in the direction from the nearest point to v; with a
+// free bias also the bias of a neuron in that direction that lets through the same rows.
 void NearestPoint::support(double height) {
   const Index m = B_->rows.rows(), d = B_->rows.cols();
-  multiply(B_->rows.data(), m, d, offset_.data(), slopes_.data());
+  multiply(B_->rows.data(), m, d, hull_.nearest().data(), slopes_.data());
   if (B_->free_bias) {
     const double level = threshold(height);
     theta_ = (slopes_.array() > level).cast<double>();
@@ -288,86 +258,7 @@ double NearestPoint::threshold(double height) {
       queue_.emplace_back(slopes_[j], weights[j]);
     }
   }
-  return select(queue_, m > kFewRows ? above : 0.0, height, high);
-}
-
-// Put a point into the corral; false where it is on the corral's hull but for rounding.
-bool NearestPoint::add(const ConstVector& point_less_v) {
-  if (size_ > apex_.size()) {
-    return false;
-  }
-  corral_.col(size_) = point_less_v;
-  extend_basis(size_ - 1);
-  const double length = factor_.col(size_ - 1).head(size_).norm();
-  if (factor_(size_ - 1, size_ - 1) <= kFlat * length) {
-    return false;
-  }
-  shares_[size_++] = 0.0;
-  return true;
-}
-
-// Column j of basis and factor, by Gram-Schmidt done twice: point j + 1 of the corral less the first.
-void NearestPoint::extend_basis(Index j) {
-  auto column = basis_.col(j);
-  column = corral_.col(j + 1) - corral_.col(0);
-  for (const bool again : {false, true}) {
-    for (Index k = 0; k < j; ++k) {
-      const double part = basis_.col(k).dot(column);
-      column -= part * basis_.col(k);
-      factor_(k, j) = again ? factor_(k, j) + part : part;
-    }
-  }
-  factor_(j, j) = column.norm();
-  if (factor_(j, j) > 0.0) {
-    column /= factor_(j, j);
-  }
-}
-
-// Move to the point of the corral's convex hull nearest to the origin; points that turn out not to
-// be needed leave.
-void NearestPoint::minimise() {
-  while (size_ > 1) {
-    const Index n = size_ - 1;
-    auto change = change_.head(n);
-    for (Index k = 0; k < n; ++k) {
-      change[k] = -basis_.col(k).dot(offset_);
-    }
-    for (Index k = n - 1; k >= 0; --k) {  // back substitution
-      change[k] /= factor_(k, k);
-      change.head(k) -= change[k] * factor_.col(k).head(k);
-    }
-    trial_[0] = shares_[0] - change.sum();
-    trial_.segment(1, n) = shares_.segment(1, n) + change;
-    double step = 1.0;
-    Index leaving = -1;
-    for (Index j = 0; j < size_; ++j) {
-      if (trial_[j] <= 0.0 && shares_[j] <= step * (shares_[j] - trial_[j])) {
-        step = shares_[j] > 0.0 ? shares_[j] / (shares_[j] - trial_[j]) : 0.0;
-        leaving = j;
-      }
-    }
-    shares_.head(size_) += step * (trial_.head(size_) - shares_.head(size_));
-    if (leaving >= 0) {
-      remove(leaving);
-    }
-    shares_.head(size_) /= shares_.head(size_).sum();
-    offset_.noalias() = corral_.leftCols(size_).lazyProduct(shares_.head(size_));
-    if (leaving < 0) {
-      return;
-    }
-  }
-  offset_ = corral_.col(0);
-}
-
-void NearestPoint::remove(Index j) {
-  for (Index k = j + 1; k < size_; ++k) {
-    corral_.col(k - 1) = corral_.col(k);
-    shares_[k - 1] = shares_[k];
-  }
-  --size_;
-  for (Index k = j > 0 ? j - 1 : 0; k + 1 < size_; ++k) {
-    extend_basis(k);
-  }
+  return select(queue_, above, height, high);
 }
 
 }  // namespace pyconvex

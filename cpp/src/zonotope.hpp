@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "face.hpp"
+#include "hull.hpp"
 
 namespace pyconvex {
 
@@ -71,27 +71,17 @@ class NearestPoint {
  private:
   bool step_in_pool(const RowMatrix& points);
   void search(double height, double limit);
-  bool step_to(const ConstVector& point_less_v);
   void support(double height);
   double threshold(double height);
-  void restart();
-  bool add(const ConstVector& point_less_v);
-  void minimise();
-  void remove(Index j);
-  void extend_basis(Index j);
 
   const Zonotope* B_;
-  Eigen::VectorXd apex_, offset_, extreme_;  // v, the present b - v, the extreme b - v
-  Eigen::VectorXd slopes_, theta_;           // of the rows: u . x_j, and their shares
-  RowMatrix placed_;  // the pool at v's height (d x its size)
+  Hull hull_;                       // of points of B, less v
+  Eigen::VectorXd apex_, extreme_;  // v and the extreme point, less v
+  Eigen::VectorXd slopes_, theta_;  // of the rows: u . x_j, and their shares
+  RowMatrix placed_;                // the pool at v's height (d x its size)
   Pool::Lanes halves_{};
   std::vector<std::pair<double, double>> queue_;
   double kink_ = 0.0;
-  Eigen::MatrixXd corral_;  // points b - v whose hull holds the present one, as columns
-  Eigen::MatrixXd basis_;   // orthonormal, of their differences from the first
-  Eigen::MatrixXd factor_;  // those differences in the basis: upper triangular
-  Eigen::VectorXd shares_, trial_, change_, before_;
-  Index size_ = 0;
 };
 
 }  // namespace pyconvex

@@ -73,7 +73,7 @@ class Search {
   Index p_;
   Pool pool_;
   std::vector<NearestPoint> runs_;  // one per thread
-  RowMatrix points_, directions_;  // of the batch, by vertex
+  RowMatrix points_, directions_;   // of the batch, by vertex
   std::array<double, kMaxBatch> upper_{}, lower_{};
   std::array<bool, kMaxBatch> ran_{};
   StopFlag stop_;
@@ -125,9 +125,8 @@ struct Side {
   Side(MatrixView X, const double* z, double sign) {
     std::vector<Index> kept;
     for (Index i = 0; i < X.rows; ++i) {
-      if (sign * z[i] > 0.0 && std::any_of(X.row(i), X.row(i) + X.cols, [](double x) {
-            return x != 0.0;
-          })) {
+      if (sign * z[i] > 0.0 &&
+          std::any_of(X.row(i), X.row(i) + X.cols, [](double x) { return x != 0.0; })) {
         kept.push_back(i);
       }
     }
@@ -150,8 +149,8 @@ struct Side {
 // rows.
 void stream(const Side& A, Search& search, int n_threads, StopFlag stop) {
   const Index n_words = words_per_pattern(A.rows.rows()), p = A.rows.cols();
-  const VectorXd sum = A.rows.transpose() *
-                       Eigen::Map<const VectorXd>(A.weights.data(), A.rows.rows());
+  const VectorXd sum =
+      A.rows.transpose() * Eigen::Map<const VectorXd>(A.weights.data(), A.rows.rows());
   std::vector<std::uint64_t> first;
   RowMatrix V(kBlock, p);
   StreamSettings settings;
@@ -187,9 +186,9 @@ ExactNorm exact_norm(MatrixView X, const double* z, bool free_bias, int n_thread
   const Side sides[] = {Side(X, z, 1.0), Side(X, z, -1.0)};
   const double n_cells = sides[0].n_cells() + sides[1].n_cells();
   if (n_cells > max_cells) {
-    throw std::invalid_argument("X may have " + std::to_string(n_cells) +
-                                " vertices to price, more than max_cells = " +
-                                std::to_string(max_cells));
+    throw std::invalid_argument(
+        "X may have " + std::to_string(n_cells) +
+        " vertices to price, more than max_cells = " + std::to_string(max_cells));
   }
   ExactNorm norm;
   norm.point.setZero(X.cols);

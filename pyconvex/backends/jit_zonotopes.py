@@ -3,11 +3,13 @@
 import numpy as np
 from numba import njit
 
+from .jit_hull import admit
 from .jit_threads import in_chunks
 
 SAME = 1e-10  # relative agreement of upper and lower bounds that counts as equal
-FLAT = 1e-13  # a point this close to the corral's hull, relatively, is on it
 WORTH = 1e-2  # relative gain that makes a step within the pool worth it
+FEW_ROWS = 32  # among which sorting is fast enough
+PASSES = 6  # of interpolation, where rows are more
 MAX_STEPS = 500  # of one run; the bounds are valid whenever it ends
 POOL = 64  # points of B that are tried before a search
 MIN_BATCH = 32  # vertices between two updates of pool and value
@@ -30,42 +32,41 @@ def farthest(V, X, weights, free_bias, value, n_threads, stop):
     rows, weights = np.ascontiguousarray(X[:, :d]), np.array(weights)
     scaled = np.ascontiguousarray((weights[:, np.newaxis] * rows).T)
     total, top = scaled.sum(axis=1), weights.sum()
+    zonotope = rows, scaled, weights, total, top, bool(free_bias)
     apexes = np.array(V[:, :d])
     heights = np.clip(V[:, p - 1], 0.0, top) if free_bias else np.zeros(len(V))
-    pool = np.tile(0.5 * total, (POOL, 1)), np.full(POOL, 0.5 * top), np.ones(1, np.int64)
+    pool, used = (np.tile(0.5 * total, (POOL, 1)), np.full(POOL, 0.5 * top)), np.ones(1, np.int64)
     index, value, bound, direction = -1, float(value), float(value), np.zeros(p)
     first, batch = 0, MIN_BATCH
     while first < len(V):
         if stop[0]:
             return index, value, np.inf, direction
-        count = min(batch, len(V) - first)
-        parts = in_chunks(
-            lambda part, start=first, limit=value * (1.0 + SAME): look_at(
-                apexes[start + part.start : start + part.stop],
-                heights[start + part.start : start + part.stop],
-                rows, scaled, weights, total, top, bool(free_bias), pool[0], pool[1], limit,
-            ),
-            count,
-            n_threads if count >= MIN_BATCH else 1,
-        )  # fmt: skip
-        upper, lower, ran, points, directions = (
-            np.concatenate(part) for part in zip(*parts, strict=True)
+        part = slice(first, min(first + batch, len(V)))
+        limit = value * (1.0 + SAME)
+        upper, lower, ran, points, directions = look(
+            apexes[part], heights[part], zonotope, pool, limit, n_threads
         )
         runs = np.flatnonzero(ran)
-        bound = max(bound, float(upper.max()))
-        refill(*pool, points[runs], heights[first + runs])
-        if len(runs):
-            best = int(runs[np.argmax(lower[runs])])
-            if lower[best] > value:
-                index, value = first + best, float(lower[best])
-                direction[:d] = directions[best, :d]
-                direction[d:] = directions[best, d : d + p - d]
+        refill(*pool, used, points[runs], heights[first + runs])
+        bound, best = max(bound, float(upper.max())), int(np.argmax(lower))
+        if lower[best] > value:
+            index, value, direction = first + best, float(lower[best]), directions[best, :p]
         if len(runs) < FEW_RUNS:
             batch = min(2 * batch, MAX_BATCH)
         elif len(runs) > MANY_RUNS:
             batch = max(batch // 2, MIN_BATCH)
-        first += count
+        first = part.stop
     return index, value, max(bound, value), direction
+
+
+def look(apexes, heights, zonotope, pool, limit, n_threads):
+    """Return what `look_at` does, on several threads."""
+    parts = in_chunks(
+        lambda part: look_at(apexes[part], heights[part], *zonotope, *pool, limit),
+        len(apexes),
+        n_threads,
+    )
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
 @njit(cache=True, nogil=True)
@@ -154,14 +155,16 @@ def look_at(
             square = upper[i] * upper[i]
             going = square - np.dot(offset, extreme) > WORTH * square
             if going:
-                upper[i], size, going = step_to(
+                upper[i], size, going = admit(
                     extreme, offset, upper[i], corral, shares, basis, factor, size
                 )
         if upper[i] <= limit:
             continue
         ran[i] = True
         for _ in range(MAX_STEPS):
-            extreme, kink = support(rows, scaled, weights, top, free_bias, offset, heights[i], queue)
+            extreme, kink = support(
+                rows, scaled, weights, top, free_bias, offset, heights[i], queue
+            )
             extreme -= v
             attained = np.dot(offset, extreme) / upper[i]
             if attained > lower[i]:
@@ -170,7 +173,7 @@ def look_at(
                 directions[i, d] = kink
             if upper[i] - lower[i] <= SAME * upper[i]:
                 break
-            upper[i], size, going = step_to(
+            upper[i], size, going = admit(
                 extreme, offset, upper[i], corral, shares, basis, factor, size
             )
             if not going or upper[i] <= limit:
@@ -214,7 +217,7 @@ def threshold(slopes, weights, top, height, queue):
     """
     low, high = slopes.min(), slopes.max()  # the slope is in [low, high]
     over, above = top, 0.0  # weight of the rows steeper than (from) low and than high
-    for _ in range(6):
+    for _ in range(PASSES if len(slopes) > FEW_ROWS else 0):
         middle = low + min(max((over - height) / (over - above), 0.1), 0.9) * (high - low)
         steeper = 0.0
         for j in range(len(slopes)):
@@ -234,89 +237,3 @@ def threshold(slopes, weights, top, height, queue):
         if above >= height:
             return queue[j, 0]
     return queue[order[-1], 0] if count else high
-
-
-@njit(cache=True, nogil=True)
-def step_to(point, offset, upper, corral, shares, basis, factor, size):
-    """Admit a point (less v) to the corral and move on, in place.
-
-    Returns the norm of the new point, the size of the corral and False where rounding lets us come
-    no further.
-    """
-    if size > len(offset):
-        return upper, size, False
-    corral[size] = point
-    extend_basis(corral, basis, factor, size - 1)
-    length = np.sqrt(np.dot(factor[size - 1, :size], factor[size - 1, :size]))
-    if factor[size - 1, size - 1] <= FLAT * length:
-        return upper, size, False
-    shares[size] = 0.0
-    before = offset.copy()
-    size = minimise(offset, corral, shares, basis, factor, size + 1)
-    reached = np.sqrt(np.dot(offset, offset))
-    if reached < upper:
-        return reached, size, True
-    offset[:] = corral[0] = before
-    shares[0] = 1.0
-    return upper, 1, False
-
-
-@njit(cache=True, nogil=True)
-def extend_basis(corral, basis, factor, j):
-    """Row j of the basis, by Gram-Schmidt done twice: point j + 1 of the corral less the first.
-
-    Row j of ``factor`` holds that difference in the basis.
-    """
-    row = corral[j + 1] - corral[0]
-    for k in range(j):
-        factor[j, k] = 0.0
-    for _ in range(2):
-        for k in range(j):
-            part = np.dot(basis[k], row)
-            row -= part * basis[k]
-            factor[j, k] += part
-    factor[j, j] = np.sqrt(np.dot(row, row))
-    basis[j] = row / factor[j, j] if factor[j, j] > 0.0 else row
-
-
-@njit(cache=True, nogil=True)
-def minimise(offset, corral, shares, basis, factor, size):
-    """Move to the point of the corral's convex hull nearest to the origin; return its size.
-
-    Points that turn out not to be needed leave.
-    """
-    trial, change = np.empty(len(shares)), np.empty(len(offset))
-    while size > 1:
-        for k in range(size - 1):
-            change[k] = -np.dot(basis[k], offset)
-        for k in range(size - 2, -1, -1):  # back substitution
-            change[k] /= factor[k, k]
-            for j in range(k):
-                change[j] -= change[k] * factor[k, j]
-        trial[0] = shares[0]
-        for k in range(size - 1):
-            trial[0] -= change[k]
-            trial[k + 1] = shares[k + 1] + change[k]
-        step, leaving = 1.0, -1
-        for j in range(size):
-            if trial[j] <= 0.0 and shares[j] <= step * (shares[j] - trial[j]):
-                step = shares[j] / (shares[j] - trial[j]) if shares[j] > 0.0 else 0.0
-                leaving = j
-        for j in range(size):
-            shares[j] += step * (trial[j] - shares[j])
-        if leaving >= 0:
-            for k in range(leaving + 1, size):
-                corral[k - 1] = corral[k]
-                shares[k - 1] = shares[k]
-            size -= 1
-            for k in range(max(leaving - 1, 0), size - 1):
-                extend_basis(corral, basis, factor, k)
-        total = shares[:size].sum()
-        offset[:] = 0.0
-        for j in range(size):
-            shares[j] /= total
-            offset += shares[j] * corral[j]
-        if leaving < 0:
-            return size
-    offset[:] = corral[0]
-    return size
