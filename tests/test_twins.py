@@ -42,8 +42,8 @@ TWINS = [
         "FEW_ROWS": "kFewRows",
     }),
     ("pyconvex/backends/jit_zonotopes.py", "cpp/src/zonotopes.cpp", {
-        "MIN_BATCH": "kMinBatch", "MAX_BATCH": "kMaxBatch", "FEW_RUNS": "kFewRuns",
-        "MANY_RUNS": "kManyRuns",
+        "MIN_BATCH": "kMinBatch", "MAX_BATCH": "kMaxBatch", "PARALLEL": "kParallel",
+        "FEW_RUNS": "kFewRuns", "MANY_RUNS": "kManyRuns",
     }),
     ("pyconvex/zonotopes.py", "cpp/src/zonotopes.cpp", {"_BLOCK": "kBlock"}),
     ("pyconvex/backends/jit_solver.py", "cpp/src/refine.cpp", {

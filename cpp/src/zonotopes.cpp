@@ -20,6 +20,7 @@ using Eigen::VectorXd;
 constexpr Index kGroup = 32;       // vertices that a thread takes at once
 constexpr Index kMinBatch = 32;    // vertices between two updates of pool and value
 constexpr Index kMaxBatch = 4096;  // the same
+constexpr Index kParallel = 512;   // vertices that are worth more than one thread
 constexpr Index kFewRuns = 16;     // a batch with fewer searches is followed by a larger one
 constexpr Index kManyRuns = 64;    // with more, by a smaller one
 constexpr Index kBlock = 16384;    // cells turned into vertices at once
@@ -64,6 +65,7 @@ class Search {
 
  private:
   void look_at(MatrixView V);
+  void look_at(MatrixView V, Index k, NearestPoint& run);
   void merge(MatrixView V, Index first);
   double height(const double* v) const {
     return B_.free_bias ? std::clamp(v[p_ - 1], 0.0, B_.top) : 0.0;
@@ -82,19 +84,30 @@ class Search {
 };
 
 void Search::look_at(MatrixView V) {
-  const double limit = found.value * (1.0 + kSame);
-  parallel_for((V.rows + kGroup - 1) / kGroup, runs_, [&](Index group, NearestPoint& run) {
+  const Index n_groups = (V.rows + kGroup - 1) / kGroup;
+  const auto body = [&](Index group, NearestPoint& run) {
     for (Index k = group * kGroup; k < std::min(V.rows, (group + 1) * kGroup); ++k) {
-      const auto at = static_cast<std::size_t>(k);
-      ran_[at] = run(V.row(k), height(V.row(k)), pool_, limit);
-      upper_[at] = run.upper;
-      if (ran_[at]) {
-        lower_[at] = run.lower;
-        points_.row(k) = run.point;
-        directions_.row(k) = run.direction;
-      }
+      look_at(V, k, run);
     }
-  });
+  };
+  if (V.rows >= kParallel) {
+    parallel_for(n_groups, runs_, body);
+    return;
+  }
+  for (Index group = 0; group < n_groups; ++group) {
+    body(group, runs_.front());
+  }
+}
+
+void Search::look_at(MatrixView V, Index k, NearestPoint& run) {
+  const auto at = static_cast<std::size_t>(k);
+  ran_[at] = run(V.row(k), height(V.row(k)), pool_, found.value * (1.0 + kSame));
+  upper_[at] = run.upper;
+  lower_[at] = run.lower;
+  if (ran_[at]) {
+    points_.row(k) = run.point;
+    directions_.row(k) = run.direction;
+  }
 }
 
 void Search::merge(MatrixView V, Index first) {

@@ -14,6 +14,7 @@ MAX_STEPS = 500  # of one run; the bounds are valid whenever it ends
 POOL = 64  # points of B that are tried before a search
 MIN_BATCH = 32  # vertices between two updates of pool and value
 MAX_BATCH = 4096  # the same
+PARALLEL = 512  # vertices that are worth more than one thread
 FEW_RUNS = 16  # a batch with fewer searches is followed by a larger one
 MANY_RUNS = 64  # with more, by a smaller one
 
@@ -44,7 +45,7 @@ def farthest(V, X, weights, free_bias, value, n_threads, stop):
         part = slice(first, min(first + batch, len(V)))
         limit = value * (1.0 + SAME)
         upper, lower, ran, points, directions = look(
-            apexes[part], heights[part], zonotope, pool, limit, n_threads
+            apexes[part], heights[part], (*zonotope, *pool, limit), n_threads
         )
         runs = np.flatnonzero(ran)
         refill(*pool, used, points[runs], heights[first + runs])
@@ -59,12 +60,12 @@ def farthest(V, X, weights, free_bias, value, n_threads, stop):
     return index, value, max(bound, value), direction
 
 
-def look(apexes, heights, zonotope, pool, limit, n_threads):
+def look(apexes, heights, fixed, n_threads):
     """Return what `look_at` does, on several threads."""
     parts = in_chunks(
-        lambda part: look_at(apexes[part], heights[part], *zonotope, *pool, limit),
+        lambda part: look_at(apexes[part], heights[part], *fixed),
         len(apexes),
-        n_threads,
+        n_threads if len(apexes) >= PARALLEL else 1,
     )
     return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
