@@ -97,6 +97,15 @@ def bound_norm(
 def gate_gradients(
     X: NDArray[np.float64], packed: NDArray[np.uint64], z: NDArray[np.float64], n_threads: int
 ) -> NDArray[np.float64]: ...
+def farthest(
+    V: NDArray[np.float64],
+    X: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    free_bias: bool,
+    value: float,
+    n_threads: int,
+    stop: NDArray[np.uint8],
+) -> tuple[int, float, float, NDArray[np.float64]]: ...
 
 # solver
 GATED: int

@@ -28,6 +28,7 @@ LEVEL = {
     "pricing": 5,
     "monitor": 5,
     "bounded": 6,
+    "zonotopes": 6,
     "column_generation": 7,
     "solver": 8,
     "decode": 8,

@@ -49,6 +49,19 @@ TWINS = [
         "MOVING": "kMoving", "FLOAT": "kFloat", "ROUNDING": "kRounding", "RELEASE": "kRelease",
     }),
     ("pyconvex/backends/jit_newton.py", "cpp/src/newton.cpp", {"VANISHED": "kVanished"}),
+    ("pyconvex/backends/jit_hull.py", "cpp/src/hull.cpp", {"FLAT": "kFlat"}),
+    ("pyconvex/backends/jit_zonotopes.py", "cpp/src/zonotope.hpp", {
+        "SAME": "kSame", "POOL": "kSize",
+    }),
+    ("pyconvex/backends/jit_zonotopes.py", "cpp/src/zonotope.cpp", {
+        "WORTH": "kWorth", "MAX_STEPS": "kMaxSteps", "PASSES": "kPasses",
+        "FEW_ROWS": "kFewRows",
+    }),
+    ("pyconvex/backends/jit_zonotopes.py", "cpp/src/zonotopes.cpp", {
+        "MIN_BATCH": "kMinBatch", "MAX_BATCH": "kMaxBatch", "PARALLEL": "kParallel",
+        "FEW_RUNS": "kFewRuns", "MANY_RUNS": "kManyRuns",
+    }),
+    ("pyconvex/zonotopes.py", "cpp/src/zonotopes.cpp", {"_BLOCK": "kBlock"}),
     ("pyconvex/backends/jit_solver.py", "cpp/src/refine.cpp", {
         "STUCK": "kStuck", "WALLS": "kWalls",
     }),
@@ -57,7 +70,7 @@ TWINS = [
 
 def number(path, name):
     """Return the number that a source assigns to a name, whatever the type."""
-    pattern = rf"^\s*(?:constexpr [\w:]+ )?{name}(?:: \w+)? = ([0-9._'e+-]+)"
+    pattern = rf"^\s*(?:(?:static )?constexpr [\w:]+ )?{name}(?:: \w+)? = ([0-9._'e+-]+)"
     found = re.search(pattern, (ROOT / path).read_text(), re.MULTILINE)
     assert found, f"{name} not found in {path}"
     return float(re.sub("[_']", "", found.group(1)))

@@ -2,6 +2,7 @@
 #include "bounded.hpp"
 #include "pyconvex/patterns.hpp"
 #include "pyconvex/pricing.hpp"
+#include "zonotopes.hpp"
 
 namespace pyconvex::bindings {
 namespace {
@@ -81,6 +82,22 @@ py::tuple bound_norm(const Doubles& X, const Doubles& z, bool free_bias, double 
                         Doubles(found.values.size(), found.values.data()));
 }
 
+py::tuple farthest(const Doubles& V, const Doubles& X, const Doubles& weights, bool free_bias,
+                   double value, int n_threads, const Array<unsigned char>& stop) {
+  const MatrixView v = as_matrix(V, "V");
+  const MatrixView x = as_matrix(X, "X");
+  require_shape(V, {v.rows, x.cols}, "V");
+  require_shape(weights, {x.rows}, "weights");
+  const StopFlag flag = as_stop_flag(stop);
+  Farthest found;
+  {
+    const py::gil_scoped_release unlocked;
+    found = pyconvex::farthest(v, x, weights.data(), free_bias, value, n_threads, flag);
+  }
+  return py::make_tuple(found.index, found.value, found.bound,
+                        Doubles(found.direction.size(), found.direction.data()));
+}
+
 }  // namespace
 
 void bind_pricing(py::module_& m) {
@@ -95,6 +112,9 @@ void bind_pricing(py::module_& m) {
         py::arg("max_nodes"), py::arg("n_threads"), py::arg("stop").noconvert());
   m.def("gate_gradients", &gate_gradients, py::arg("X").noconvert(), py::arg("packed").noconvert(),
         py::arg("z").noconvert(), py::arg("n_threads"));
+  m.def("farthest", &farthest, py::arg("V").noconvert(), py::arg("X").noconvert(),
+        py::arg("weights").noconvert(), py::arg("free_bias"), py::arg("value"),
+        py::arg("n_threads"), py::arg("stop").noconvert());
 }
 
 }  // namespace pyconvex::bindings

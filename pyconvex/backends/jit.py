@@ -19,6 +19,7 @@ from pyconvex.backends.jit_cells import (
 from pyconvex.backends.jit_neuron import CROSSING, FIXED, GATED
 from pyconvex.backends.jit_patterns import pack_dense, pack_gates, unique, unpack
 from pyconvex.backends.jit_threads import in_chunks
+from pyconvex.backends.jit_zonotopes import farthest
 
 __all__ = [
     "CROSSING",
@@ -28,6 +29,7 @@ __all__ = [
     "count_cells",
     "decode_cells",
     "expand_rows",
+    "farthest",
     "fill_cells",
     "fill_chosen",
     "gate_gradients",

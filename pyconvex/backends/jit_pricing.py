@@ -162,15 +162,34 @@ def project_cells(X, packed, C, free_bias, stop):
 
 
 @njit(cache=True, nogil=True)
+def fill_sums(X, z, first, sums):
+    """Fill sums[t, s] with the sum of z_i x_i over the rows 4 t + i of 64 with bit i in s."""
+    sums[:] = 0.0
+    for t in range(16):
+        for i in range(4):
+            row, half = first + 4 * t + i, 1 << i
+            for s in range(half):
+                sums[t, half + s] = sums[t, s]
+                if row < X.shape[0]:
+                    sums[t, half + s] += z[row] * X[row]
+
+
+@njit(cache=True, nogil=True)
 def gate_gradients(X, packed, z):
     """X^T D_g z for every pattern, shape (P, p)."""
-    bits = unpack_bits(packed, X.shape[0])
-    weighted = X * z.reshape(-1, 1)
-    gradients = np.empty((packed.shape[0], X.shape[1]))
-    for g in range(packed.shape[0]):
-        total = np.zeros(X.shape[1])
-        for i in range(X.shape[0]):
-            if bits[g, i]:
-                total += weighted[i]
-        gradients[g] = total
+    p = X.shape[1]
+    gradients = np.zeros((packed.shape[0], p))
+    sums = np.empty((16, 16, p))
+    total = np.empty(p)
+    for word in range(packed.shape[1]):
+        fill_sums(X, z, 64 * word, sums)
+        for g in range(packed.shape[0]):
+            bits = packed[g, word]
+            total[:] = 0.0
+            for t in range(16):
+                s = (bits >> np.uint64(4 * t)) & np.uint64(15)
+                for k in range(p):
+                    total[k] += sums[t, s, k]
+            for k in range(p):
+                gradients[g, k] += total[k]
     return gradients
