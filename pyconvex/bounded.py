@@ -1,4 +1,4 @@
-"""Proofs: the dual norm over all of the sphere, bracketed by branch and bound."""
+"""Proofs: the dual norm over all of the sphere, exactly or bracketed by branch and bound."""
 
 import math
 from dataclasses import dataclass, field
@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 from pyconvex.losses import Array
 from pyconvex.pricing import Columns, LocalPricing, Run
 from pyconvex.program import Problem, relative_gap
+from pyconvex.zonotopes import exact_norm
 
-MAX_RANK = 16  # the search starts from 2^rank cones
+MAX_RANK = 16  # branch and bound starts from 2^rank cones
+_AUTO_RANK = 6  # up to which "auto" tries a proof by branch and bound
+_AUTO_NODES = 50_000  # cones that it may take
+_VERTICES = 20_000  # up to so many exact pricing is as fast
+_LOST = 1e-9  # a walk may lower a point's value by this much, relative
 _SMALL = 1e-12  # singular values below this, relative, are zero
 _DOUBLINGS = 60  # of the norm in the search for the one that a proof needs
 _BISECTIONS = 50
@@ -26,7 +31,7 @@ class Bracket:
     value, bound : float
         The first point attains ``value``; no neuron of penalised norm 1 exceeds ``bound``.
     n_nodes : int
-        Cones looked at.
+        Cones looked at; 0 where all vertices were.
     points : array, shape (k, p)
         Neurons of penalised norm 1 above the target.
     signs : array, shape (k,)
@@ -40,6 +45,17 @@ class Bracket:
     signs: Array
 
 
+def n_vertices(n_samples: int, rank: int) -> int:
+    """Return how many vertices exact pricing looks at where half of the multiplier is positive."""
+    return 4 * sum(math.comb(max(n_samples // 2 - 1, 0), k) for k in range(rank))
+
+
+def is_provable(problem: Problem) -> bool:
+    """Tell whether "auto" tries to prove the dual norm of a problem."""
+    rank = rank_of(problem)
+    return rank <= _AUTO_RANK or n_vertices(len(problem.X), rank) <= _VERTICES
+
+
 def bracket_norm(
     problem: Problem,
     z: Array,
@@ -51,17 +67,35 @@ def bracket_norm(
     *,
     first: bool = False,
     max_nodes: int = 0,
+    method: str = "auto",
 ) -> Bracket:
     """Bracket N(z) until bound <= (1 + tol) max(value, target).
 
-    Ends early once a value exceeds (1 + tol) target if only the ``first`` is wanted, after
-    ``max_nodes`` cones (0: no limit) and when ``run`` asks to stop.
+    ``method="bounded"``, branch and bound, ends early once a value exceeds (1 + tol) target if
+    only the ``first`` is wanted, after ``max_nodes`` cones (0: no limit) and when ``run`` asks to
+    stop. "exact" looks at all vertices; "auto" does so where they are few.
     """
+    rank = rank_of(problem)
+    few = n_vertices(len(problem.X), rank) <= _VERTICES
+    if method == "exact" or (method == "auto" and few):
+        try:
+            return _exact(problem, z, target, kernels, n_threads, run)
+        except RuntimeError:  # cells too thin for doubles
+            if method == "exact":
+                raise
     rows, basis = principal_rows(problem)
     value, bound, n_nodes, points, signs, _ = run(
         kernels.bound_norm, rows, z, problem.free_bias, target, tol, first, max_nodes, n_threads
     )
     return Bracket(value, bound, n_nodes, points @ basis.T, signs)
+
+
+def _exact(
+    problem: Problem, z: Array, target: float, kernels: ModuleType, n_threads: int, run: Run
+) -> Bracket:
+    value, bound, point, sign = exact_norm(problem.X, z, problem.free_bias, kernels, n_threads, run)
+    found = int(value > target)
+    return Bracket(value, bound, 0, point[np.newaxis][:found], np.full(found, sign))
 
 
 def principal_rows(problem: Problem) -> tuple[Array, Array]:
@@ -111,10 +145,10 @@ def provable_norm(problem: Problem, z: Array, norm: float, objective: float, tol
 
 @dataclass(frozen=True)
 class BoundedPricing:
-    """N(z) over the sphere: local search, then a proof by branch and bound.
+    """N(z) over the sphere: local search, then a proof, exact or by branch and bound.
 
-    Local search finds the columns. Once it finds none that matter, branch and bound either proves
-    that there is none, or finds one.
+    Local search finds the columns. Once it finds none that matter, the proof either shows that
+    there is none, or finds one.
 
     Parameters
     ----------
@@ -122,13 +156,13 @@ class BoundedPricing:
         The local search.
     tol : float
         Relative gap to be proved.
-    max_nodes : int
-        Cones that a proof may take; 0: no limit.
+    limited : bool
+        Whether a proof is given up after 50,000 cones.
     """
 
     search: LocalPricing
     tol: float
-    max_nodes: int
+    limited: bool
     proved: dict[bytes, float] = field(default_factory=dict)  # the latest multiplier's bound
     exact = False
 
@@ -151,8 +185,25 @@ class BoundedPricing:
         if found.bound <= target:
             return found.bound, columns
         if found.value > target:
-            return self.search.walk_from(problem, z, found.points, found.signs, run)
+            return self._columns(problem, z, found, run)
         return norm, columns
+
+    def _columns(
+        self, problem: Problem, z: Array, found: Bracket, run: Run
+    ) -> tuple[float, Columns]:
+        """Return the points of a proof, each walked to a local maximum unless that loses it.
+
+        The walk starts in the cell that a point's signs name. Where a point lies on many rows
+        rounding may name a cell that is not there.
+        """
+        norm, columns = self.search.walk_from(problem, z, found.points, found.signs, run)
+        if norm >= found.value * (1.0 - _LOST):
+            return norm, columns
+        outputs = np.maximum(found.points @ problem.X.T, 0.0)
+        nowhere = np.full(found.points.shape, -1)
+        return found.value, Columns(
+            found.points, found.signs, nowhere, nowhere[:, 0], found.signs * (outputs @ z)
+        )
 
     def dual_norm(self, problem: Problem, z: Array, run: Run) -> float:
         """Return N(z), from above where it is proved, else from below."""
@@ -171,7 +222,7 @@ class BoundedPricing:
     ) -> Bracket:
         found = bracket_norm(
             problem, z, target, tol, self.search.kernels, self.search.n_threads, run,
-            first=first, max_nodes=self.max_nodes,
+            first=first, max_nodes=_AUTO_NODES if self.limited else 0,
         )  # fmt: skip
         self.proved.clear()
         self.proved[z.tobytes()] = found.bound

@@ -116,7 +116,8 @@ def fit(
 
     over networks of any width (Pilanci & Ergen 2020). ``patterns="auto"`` generates columns:
     solve over few neurons, search the sphere for one that would lower the objective, add the
-    best ones, repeat until none is found; then prove by branch and bound that there is none.
+    best ones, repeat until none is found; then prove that there is none, exactly where cells are
+    few, else by branch and bound.
 
     Parameters
     ----------
@@ -144,7 +145,8 @@ def fit(
         Relative gap to reach.
     certificate : {"auto", "global", "local"}
         The level to aim for where patterns are not given. "auto": global if the rank of X with
-        its ones column is at most 6 and the proof takes at most 50,000 cones, else local.
+        its ones column is at most 6 and the proof takes at most 50,000 cones, or if there are
+        few vertices to look at (25 samples of rank 8); else local.
         "global": go on until it is proved; ``gap`` is that of the proof where a limit comes
         first. For ranks up to 16, in practice up to 6 or 7. "local": no proof.
     sample_weight : array, shape (n_samples,), optional

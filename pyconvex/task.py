@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.bounded import MAX_RANK, BoundedPricing, rank_of
+from pyconvex.bounded import MAX_RANK, BoundedPricing, is_provable, rank_of
 from pyconvex.column_generation import Neurons, Solver
 from pyconvex.coordinates import Coordinates
 from pyconvex.data import check_choice, check_int
@@ -22,8 +22,6 @@ from pyconvex.sampling import sample_patterns
 from pyconvex.solver import kept_rows, make_problem, pattern_solver
 
 _N_GATES = 1000  # gates drawn for "gated_relu" unless told
-_AUTO_RANK = 6  # up to which certificate="auto" tries a proof
-_AUTO_NODES = 50_000  # cones that it may take
 _ROUNDING = 1e-14  # a dual norm below this times its terms' sizes is 0
 
 
@@ -139,15 +137,15 @@ def _crossing_solver(
     if patterns is not None:
         packed = kept_rows(patterns, rows[first], kernels)
         pricing = CellPricing(search, PatternPricing(packed, True, kernels, n_threads))
-    elif certificate != "local":
-        rank = rank_of(merged)
-        if certificate == "global" and rank > MAX_RANK:
+    elif certificate == "global":
+        if rank_of(merged) > MAX_RANK:
             raise ValueError(
                 f"certificate='global' needs data of rank at most {MAX_RANK} with the column of "
-                f"ones, X has {rank}: pass certificate='auto'"
+                f"ones, X has {rank_of(merged)}: pass certificate='auto'"
             )
-        if certificate == "global" or rank <= _AUTO_RANK:
-            pricing = BoundedPricing(search, tol, 0 if certificate == "global" else _AUTO_NODES)
+        pricing = BoundedPricing(search, tol, limited=False)
+    elif certificate == "auto" and is_provable(merged):
+        pricing = BoundedPricing(search, tol, limited=True)
     return Solver(merged, pricing, kernels, kernels.CROSSING, nothing, tol)
 
 

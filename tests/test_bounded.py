@@ -37,10 +37,18 @@ def problem_of(X, bias):
     )
 
 
-def bracket(X, z, bias, backend, target=0.0, tol=1e-7, n_threads=1, **keywords):
+def bracket(X, z, bias, backend, target=0.0, tol=1e-7, n_threads=1, method="bounded", **keywords):
     kernels = backends.get_backend(backend)
     return bracket_norm(
-        problem_of(X, bias), z, target, tol, kernels, n_threads, run_whole, **keywords
+        problem_of(X, bias),
+        z,
+        target,
+        tol,
+        kernels,
+        n_threads,
+        run_whole,
+        method=method,
+        **keywords,
     )
 
 
@@ -55,6 +63,10 @@ def test_brackets_hold_and_are_tight(seed, backend):
     found = bracket(X, z, bias, backend)
     assert found.value <= norm * (1 + 1e-7)
     assert norm * (1 - 1e-7) <= found.bound <= found.value * (1 + 1e-7) + 1e-12
+    exact = bracket(X, z, bias, backend, method="exact")
+    assert exact.bound == pytest.approx(norm, rel=1e-6 if bias == "free" else 1e-9)
+    assert exact.bound * (1 - 1e-9) <= found.bound * (1 + 1e-12)
+    assert found.value <= exact.bound * (1 + 1e-9)
     if len(found.points):  # the first point attains the value
         point, features = found.points[0], found.points[0][: -1 if bias == "free" else None]
         attained = found.signs[0] * z @ np.maximum(rows @ point, 0.0)
@@ -78,6 +90,16 @@ def test_threads_and_targets_and_limits(backend):
     assert short.n_nodes < one.n_nodes
     assert short.value <= one.value * (1 + 1e-7)
     assert short.bound >= one.value * (1 - 1e-12)
+
+
+def test_the_proofs_agree_at_an_optimum(backend):
+    for bias in BIASES:
+        X, y = oracles.teacher(30, 2, seed=3)
+        result = fit(X, y, beta=5e-3, bias=bias, tol=1e-10, random_state=0, backend=backend)
+        z = (y - result.predict(X)) / len(y)
+        bounded, exact = (bracket(X, z, bias, backend, method=m) for m in ("bounded", "exact"))
+        assert exact.bound == pytest.approx(5e-3, rel=1e-8)
+        assert 5e-3 * (1 - 1e-8) <= bounded.bound <= 5e-3 * (1 + 2e-7)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -16,6 +16,8 @@ TWINS = [
     ("pyconvex/pricing.py", "cpp/src/local_pricing.cpp", {"n_starts": "kStarts"}),
     ("pyconvex/bounded.py", "cpp/src/bounded_pricing.cpp", {
         "_SMALL": "kSmall", "_DOUBLINGS": "kDoublings", "_BISECTIONS": "kBisections",
+        "_AUTO_RANK": "kAutoRank", "_AUTO_NODES": "kAutoNodes", "_VERTICES": "kVertices",
+        "_LOST": "kLost",
     }),
     ("pyconvex/backends/jit_cones.py", "cpp/src/cones.cpp", {
         "FREE": "kFree", "SWEEPS": "kSweeps", "WEIGHT": "kWeight", "SETTLED": "kSettled",
@@ -40,10 +42,9 @@ TWINS = [
         "MIN_PART": "kMinPart", "PARTS_PER_THREAD": "kPartsPerThread",
     }),
     ("pyconvex/task.py", "cpp/src/fit.cpp", {
-        "_N_GATES": "kGates", "_AUTO_RANK": "kAutoRank", "_AUTO_NODES": "kAutoNodes",
-        "_ROUNDING": "kNothing",
+        "_N_GATES": "kGates", "_ROUNDING": "kNothing",
     }),
-    ("pyconvex/bounded.py", "cpp/src/fit.cpp", {"MAX_RANK": "kMaxRank"}),
+    ("pyconvex/bounded.py", "cpp/src/bounded_pricing.hpp", {"MAX_RANK": "kMaxRank"}),
     ("pyconvex/decode.py", "cpp/src/fit.cpp", {"_SAME": "kSame"}),
     ("pyconvex/backends/jit_neuron.py", "cpp/src/neuron.hpp", {
         "MOVING": "kMoving", "FLOAT": "kFloat", "ROUNDING": "kRounding", "RELEASE": "kRelease",

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <stdexcept>
+
+#include "zonotopes.hpp"
 
 namespace pyconvex {
 namespace {
@@ -10,6 +13,10 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr Index kAutoRank = 6;               // up to which "auto" tries branch and bound
+constexpr std::int64_t kAutoNodes = 50'000;  // cones that it may take
+constexpr double kVertices = 20'000;         // up to so many exact pricing is as fast
+constexpr double kLost = 1e-9;    // a walk may lower a point's value by this much, relative
 constexpr double kSmall = 1e-12;  // singular values below this, relative, are zero
 constexpr int kDoublings = 60;    // of the norm in the search for the one that a proof needs
 constexpr int kBisections = 50;
@@ -28,6 +35,33 @@ MatrixXd principal_basis(const Problem& problem) {
     basis(d, rank) = 1.0;
   }
   return basis;
+}
+
+// Vertices that exact pricing looks at where half of the multiplier is positive.
+double n_vertices(Index n_samples, Index rank) {
+  const auto m = static_cast<double>(std::max<Index>(n_samples / 2 - 1, 0));
+  double sum = 0.0, binomial = 1.0;
+  for (Index k = 0; k < rank; ++k) {
+    sum += binomial;
+    binomial *= std::max(m - static_cast<double>(k), 0.0) / static_cast<double>(k + 1);
+  }
+  return 4.0 * sum;
+}
+
+// All vertices instead of cones.
+NormBound exact_bracket(const Problem& problem, const VectorXd& z, double target, int n_threads) {
+  const ExactNorm exact = exact_norm(problem.rows(), z.data(), problem.free_bias, n_threads);
+  NormBound found;
+  found.value = exact.value;
+  found.bound = exact.bound;
+  const Index count = exact.value > target ? 1 : 0;
+  found.points.resize(count, problem.X.cols());
+  found.signs.resize(count);
+  if (count > 0) {
+    found.points.row(0) = exact.point;
+    found.signs[0] = exact.sign;
+  }
+  return found;
 }
 
 // The largest norm that would still leave a relative gap of `tol`; `norm` is one that does.
@@ -58,6 +92,11 @@ Index rank_of(const Problem& problem) {
   return principal_basis(problem).cols();
 }
 
+bool is_provable(const Problem& problem) {
+  const Index rank = rank_of(problem);
+  return rank <= kAutoRank || n_vertices(problem.X.rows(), rank) <= kVertices;
+}
+
 double BoundedPricing::price(const Problem& problem, const VectorXd& z, const RowMatrix& U,
                              const VectorXd& signs, int effort, Columns& columns) {
   const double norm = search_.price(problem, z, U, signs, effort, columns);
@@ -73,8 +112,23 @@ double BoundedPricing::price(const Problem& problem, const VectorXd& z, const Ro
   if (found.bound <= target) {
     return found.bound;
   }
-  return found.value > target ? search_.walk_from(problem, z, found.points, found.signs, columns)
-                              : norm;
+  return found.value > target ? this->columns(problem, z, found, columns) : norm;
+}
+
+// The points of a proof, each walked to a local maximum unless that loses it: the walk starts in
+// the cell that a point's signs name, and on many rows rounding may name one that is not there.
+double BoundedPricing::columns(const Problem& problem, const VectorXd& z, const NormBound& found,
+                               Columns& columns) const {
+  const double norm = search_.walk_from(problem, z, found.points, found.signs, columns);
+  if (norm >= found.value * (1.0 - kLost)) {
+    return norm;
+  }
+  const Index k = found.points.rows(), p = found.points.cols();
+  const RowMatrix outputs = (found.points * problem.X.transpose()).cwiseMax(0.0);
+  columns = {found.points, found.signs, TightRows::Constant(k, p, -1),
+             std::vector<Index>(static_cast<std::size_t>(k), -1),
+             found.signs.cwiseProduct(outputs * z)};
+  return found.value;
 }
 
 double BoundedPricing::dual_norm(const Problem& problem, const VectorXd& z) {
@@ -94,17 +148,28 @@ double BoundedPricing::bound(const VectorXd& z) const {
 NormBound BoundedPricing::bracket(const Problem& problem, const VectorXd& z, double target,
                                   double tol, bool first) {
   const MatrixXd basis = principal_basis(problem);
-  const RowMatrix rows = problem.X * basis;
-  BoundLimits limits;
-  limits.target = target;
-  limits.tol = tol;
-  limits.first = first;
-  limits.max_nodes = settings_.max_nodes;
-  limits.n_threads = settings_.n_threads;
-  limits.deadline = settings_.deadline;
-  NormBound found =
-      bound_norm({rows.data(), rows.rows(), rows.cols()}, z.data(), problem.free_bias, limits);
-  found.points = found.points * basis.transpose();
+  NormBound found;
+  bool done = false;
+  if (n_vertices(problem.X.rows(), basis.cols()) <= kVertices) {
+    try {
+      found = exact_bracket(problem, z, target, settings_.n_threads);
+      done = true;
+    } catch (const std::runtime_error&) {  // cells too thin for doubles
+    }
+  }
+  if (!done) {
+    const RowMatrix rows = problem.X * basis;
+    BoundLimits limits;
+    limits.target = target;
+    limits.tol = tol;
+    limits.first = first;
+    limits.max_nodes = settings_.limited ? kAutoNodes : 0;
+    limits.n_threads = settings_.n_threads;
+    limits.deadline = settings_.deadline;
+    found =
+        bound_norm({rows.data(), rows.rows(), rows.cols()}, z.data(), problem.free_bias, limits);
+    found.points = found.points * basis.transpose();
+  }
   proved_z_ = z;
   proved_bound_ = found.bound;
   return found;

@@ -1,4 +1,4 @@
-// Pricing with a proof: local search, then branch and bound. Private.
+// Pricing with a proof: local search, then all vertices or branch and bound. Private.
 #pragma once
 
 #include <chrono>
@@ -8,15 +8,20 @@
 
 namespace pyconvex {
 
-/// The rank of the rows as branch and bound sees them, in at most so many coordinates.
+constexpr Index kMaxRank = 16;  // branch and bound starts from 2^rank cones
+
+/// The rank of the rows as branch and bound sees them.
 Index rank_of(const Problem& problem);
+
+/// Whether "auto" tries to prove the dual norm of a problem.
+bool is_provable(const Problem& problem);
 
 /// The same as the Python class of that name.
 class BoundedPricing : public Pricing {
  public:
   struct Settings {
-    double tol = 1e-6;           // relative gap to be proved
-    std::int64_t max_nodes = 0;  // cones that a proof may take; 0: no limit
+    double tol = 1e-6;    // relative gap to be proved
+    bool limited = true;  // whether a proof is given up after 50,000 cones
     int n_threads = 0;
     std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   };
@@ -38,6 +43,8 @@ class BoundedPricing : public Pricing {
   double bound(const Eigen::VectorXd& z) const;
 
  private:
+  double columns(const Problem& problem, const Eigen::VectorXd& z, const NormBound& found,
+                 Columns& columns) const;
   NormBound bracket(const Problem& problem, const Eigen::VectorXd& z, double target, double tol,
                     bool first);
 

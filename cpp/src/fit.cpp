@@ -17,12 +17,9 @@ namespace {
 
 using Eigen::VectorXd;
 
-constexpr Index kGates = 1000;              // gates drawn for gated networks unless told
-constexpr Index kMaxRank = 16;              // branch and bound starts from 2^rank cones
-constexpr Index kAutoRank = 6;              // up to which "auto" tries a proof
-constexpr std::int64_t kAutoNodes = 50000;  // cones that it may take
-constexpr double kNothing = 1e-14;          // a dual norm below this times its terms' sizes is 0
-constexpr double kSame = 1e-10;             // unit vectors closer than this are one neuron
+constexpr Index kGates = 1000;      // gates drawn for gated networks unless told
+constexpr double kNothing = 1e-14;  // a dual norm below this times its terms' sizes is 0
+constexpr double kSame = 1e-10;     // unit vectors closer than this are one neuron
 
 // A checked request: the solver's problem, how to price it, and the way back to the user.
 struct Task {
@@ -87,19 +84,18 @@ Task::Task(MatrixView X_, const std::vector<double>& targets, const FitSettings&
 // Local search, with a proof where the certificate asks for one and the rank allows it.
 void Task::choose_pricing() {
   const bool global = settings.certificate == "global";
-  const Index rank = settings.certificate == "local" ? kMaxRank : rank_of(problem);
-  if (global && rank > kMaxRank) {
+  if (global && rank_of(problem) > kMaxRank) {
     throw std::invalid_argument(
         "certificate \"global\" needs data of rank at most 16 with the column of ones: use "
         "\"auto\"");
   }
-  if (!global && rank > kAutoRank) {
+  if (settings.certificate == "local" || (!global && !is_provable(problem))) {
     pricing = std::make_unique<LocalPricing>(settings.random_state, settings.n_threads);
     return;
   }
   BoundedPricing::Settings proof;
   proof.tol = settings.tol;
-  proof.max_nodes = global ? 0 : kAutoNodes;
+  proof.limited = !global;
   proof.n_threads = settings.n_threads;
   if (std::isfinite(settings.time_limit)) {
     proof.deadline = std::chrono::steady_clock::now() +

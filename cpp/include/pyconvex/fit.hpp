@@ -25,7 +25,8 @@ struct FitSettings : Limits {
   Index n_patterns = 0;                  // Gaussian draws; 0: column generation (gated: 1000 draws)
   bool all_patterns = false;             // enumerate every pattern: the certificate is "global"
   // "global": go on until the optimum is proved, for data of rank at most 16. "auto": where the
-  // rank is at most 6 and the proof takes at most 50,000 cones, else "local": no proof.
+  // rank is at most 6 and the proof takes at most 50,000 cones, or where there are few cells; else
+  // "local": no proof.
   std::string certificate = "auto";
   std::vector<double> sample_weight;  // relative; empty: equal
   std::uint64_t random_state = 0;     // of starting points and draws
