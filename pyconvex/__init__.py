@@ -26,6 +26,8 @@ _PUBLIC = {
     "Fit": "fit",
     "beta_max": "fit",
     "fit": "fit",
+    "Path": "path",
+    "path": "path",
     "plot_arrangement": "plotting",
     "__version__": "config",
     "get_cmake_dir": "config",
@@ -45,6 +47,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test compar
     from pyconvex.fit import beta_max as beta_max
     from pyconvex.fit import fit as fit
     from pyconvex.network import Network as Network
+    from pyconvex.path import Path as Path
+    from pyconvex.path import path as path
     from pyconvex.patterns import PatternSet as PatternSet
     from pyconvex.plotting import plot_arrangement as plot_arrangement
     from pyconvex.program import Status as Status

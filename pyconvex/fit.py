@@ -26,6 +26,7 @@ from pyconvex.program import Status, relative_gap
 from pyconvex.task import Task
 
 _START_SEED = 0  # of the local search in beta_max
+_RISE = 1e-12  # a pruned network may have an objective that is higher by this much, relative
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,7 @@ def fit(
     certificate: str = "auto",
     sample_weight: ArrayLike | None = None,
     warm_start: Fit | Network | None = None,
+    minimal: bool = False,
     max_iter: int = 1000,
     time_limit: float | None = None,
     random_state: int | np.random.Generator | np.random.RandomState | None = None,
@@ -153,6 +155,9 @@ def fit(
         Relative weights: an integer weight equals that many copies of the row.
     warm_start : Fit or Network, optional
         Start from this network. Neurons outside given patterns are left out.
+    minimal : bool
+        Reduce the result by `Network.prune`: same predictions on X, no larger penalty, and the
+        outputs of the remaining neurons are linearly independent (Mishkin & Pilanci 2023).
     max_iter : int
         Limit on pricing rounds.
     time_limit : float, optional
@@ -186,19 +191,12 @@ def fit(
     >>> result.network.n_neurons, result.status.value
     (2, 'optimal')
     """
-    kernels = get_backend(backend)
-    threads, rng = check_n_threads(n_threads), check_random_state(random_state)
-    X = check_matrix(X)
-    tol = check_tol(tol)
-    _check_patterns_choice(patterns, model)
-    _check_certificate(certificate, patterns, model)
     with Monitor(max_iter, time_limit, callback, verbose) as monitor:
-        task = Task.of(
-            X, y, beta, model, loss, bias, patterns, sample_weight, tol, certificate,
-            rng, kernels, threads,
+        task = make_task(
+            X, y, beta, model, loss, bias, patterns, tol, certificate, sample_weight,
+            random_state, n_threads, backend,
         )  # fmt: skip
-        neurons, dual, status = task.solver.solve(task.start(_network(warm_start)), monitor)
-    return _certified(task, neurons, dual, status, monitor)
+        return solve_task(task, start_of(task, warm_start), minimal, monitor)[0]
 
 
 def beta_max(
@@ -239,25 +237,67 @@ def beta_max(
     >>> round(pyconvex.beta_max([[-1.0], [1.0]], [0.0, 1.0], bias="none"), 6)
     0.5
     """
-    _check_patterns_choice(patterns, model)
-    task = Task.of(
-        check_matrix(X), y, 1.0, model, loss, bias, patterns, sample_weight, 0.5, "auto",
-        np.random.default_rng(_START_SEED), get_backend(backend), check_n_threads(n_threads),
+    task = make_task(
+        X, y, 1.0, model, loss, bias, patterns, 0.5, "auto", sample_weight,
+        _START_SEED, n_threads, backend,
     )  # fmt: skip
     return task.beta_max()
 
 
-def _certified(task: Task, neurons: Neurons, dual: float, status: Status, monitor: Monitor) -> Fit:
+def make_task(
+    X: ArrayLike,
+    y: ArrayLike,
+    beta: float | None,
+    model: str,
+    loss: str,
+    bias: str,
+    patterns: str | int | PatternSet,
+    tol: float,
+    certificate: str,
+    sample_weight: ArrayLike | None,
+    random_state: int | np.random.Generator | np.random.RandomState | None,
+    n_threads: int | None,
+    backend: str,
+) -> Task:
+    """Check the arguments of `fit` that say what to solve, and put the task together."""
+    kernels = get_backend(backend)
+    threads, rng = check_n_threads(n_threads), check_random_state(random_state)
+    X = check_matrix(X)
+    tol = check_tol(tol)
+    _check_patterns_choice(patterns, model)
+    _check_certificate(certificate, patterns, model)
+    return Task.of(
+        X, y, beta, model, loss, bias, patterns, sample_weight, tol, certificate,
+        rng, kernels, threads,
+    )  # fmt: skip
+
+
+def start_of(task: Task, warm_start: Fit | Network | None) -> Neurons:
+    """Return the neurons of a warm start."""
+    return task.start(_network(warm_start))
+
+
+def solve_task(
+    task: Task, neurons: Neurons, minimal: bool, monitor: Monitor
+) -> tuple[Fit, Neurons]:
+    """Solve from given neurons; return the certified fit and the neurons it ended with."""
+    neurons, dual, status = task.solver.solve(neurons, monitor)
+    return _certified(task, neurons, dual, status, minimal, monitor), neurons
+
+
+def _certified(
+    task: Task, neurons: Neurons, dual: float, status: Status, minimal: bool, monitor: Monitor
+) -> Fit:
     """Decode the network and certify it: all figures come from its own predictions."""
     problem = task.solver.problem
     gates = task.patterns.gates if task.gated and task.patterns is not None else None
     network = decode(neurons, problem, task.coordinates, gates)
-    residual = task.y - network.predict(task.X)
-    squares = (network.output_weights**2).sum() + (network.hidden_weights**2).sum()
-    if task.coordinates.ones and not problem.free_bias:
-        squares += (network.hidden_bias**2).sum()
-    loss = problem.loss.value(residual, task.sample_weight)
-    objective = loss + 0.5 * problem.beta * float(squares)
+    objective = _objective(task, network)
+    if minimal:
+        pruned = network.prune(task.X, bias="free" if problem.intercept else "decayed")
+        reduced = _objective(task, pruned)
+        if reduced <= objective * (1.0 + _RISE):
+            network, objective = pruned, reduced
     certificate = "local" if task.patterns is None else "restricted"
     dual = min(dual, objective)  # where rounding has the last word
     lower_bound = dual
@@ -282,6 +322,16 @@ def _certified(task: Task, neurons: Neurons, dual: float, status: Status, monito
         history=tuple(monitor.history),
         patterns=task.patterns or _neuron_patterns(task, network),
     )
+
+
+def _objective(task: Task, network: Network) -> float:
+    """Return loss plus weight decay of a network."""
+    problem = task.solver.problem
+    squares = (network.output_weights**2).sum() + (network.hidden_weights**2).sum()
+    if task.coordinates.ones and not problem.free_bias:
+        squares += (network.hidden_bias**2).sum()
+    loss = problem.loss.value(task.y - network.predict(task.X), task.sample_weight)
+    return loss + 0.5 * problem.beta * float(squares)
 
 
 def _neuron_patterns(task: Task, network: Network) -> PatternSet:

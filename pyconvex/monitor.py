@@ -44,6 +44,9 @@ class Monitor:
     a second one raises KeyboardInterrupt. Only Python's own handler, in the main thread, is
     replaced. Signal handlers run between two steps of the interpreter, so long kernels run in a
     thread of their own (`run`) while this one waits, and look at ``stop`` now and then.
+
+    Several solves may share one monitor, with `next_solve` after each: clock, callback, Ctrl-C
+    and bar go on. Given ``n_solves``, the bar counts solves instead of rounds.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Monitor:
         time_limit: float | None,
         callback: Callable[[Record], Any] | None,
         verbose: bool,
+        n_solves: int | None = None,
     ) -> None:
         self.max_iter = check_int(max_iter, "max_iter", minimum=0)
         self.deadline = check_time_limit(time_limit)
@@ -63,7 +67,8 @@ class Monitor:
         self._previous: Any = None
         self._pool = ThreadPoolExecutor(1)
         self._start = time.perf_counter()
-        self._bar: Any = _progress_bar() if verbose else None
+        self._bar: Any = _progress_bar(n_solves) if verbose else None
+        self._bar_of_rounds = n_solves is None
         self.history: list[Record] = []
 
     def __enter__(self) -> "Monitor":
@@ -117,17 +122,30 @@ class Monitor:
         if self._bar is not None:
             gap = relative_gap(objective, dual_objective)
             self._bar.set_postfix(objective=f"{objective:.6g}", gap=f"{gap:.1e}", neurons=n_neurons)
-            self._bar.update()
+            self._bar.update(self._bar_of_rounds)
         if self._callback is not None and self._callback(record) is True:
             self._interrupted = True
+        too_many = Status.MAX_ITER if len(self.history) > self.max_iter else None
+        return self.ended() or too_many
+
+    def ended(self) -> Status | None:
+        """Tell whether callback, Ctrl-C or the time limit end all solves."""
         if self._interrupted:
             return Status.INTERRUPTED
-        if self.seconds >= self.deadline:
-            return Status.TIME_LIMIT
-        return Status.MAX_ITER if len(self.history) > self.max_iter else None
+        return Status.TIME_LIMIT if self.seconds >= self.deadline else None
+
+    def next_solve(self) -> None:
+        """Start history and seconds anew; the time that is left goes on running out."""
+        if self._bar is not None:
+            self._bar.update()
+        self.history = []
+        now = time.perf_counter()
+        self.deadline -= now - self._start
+        self._start = now
 
 
-def _progress_bar() -> Any:
+def _progress_bar(n_solves: int | None) -> Any:
     from tqdm.auto import tqdm
 
-    return tqdm(desc="pyconvex", unit="round")
+    unit = "round" if n_solves is None else "point"
+    return tqdm(desc="pyconvex", unit=unit, total=n_solves)

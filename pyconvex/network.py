@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.data import check_matrix
+from pyconvex.data import check_choice, check_matrix
 from pyconvex.losses import Array
+from pyconvex.minimal import minimal_sizes
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +98,76 @@ class Network:
             If X is no finite real matrix with the network's features.
         """
         X = check_matrix(X, n_features=self.n_features)
+        output: Array = self._hidden(X) @ self.output_weights + self.output_bias
+        return output
+
+    def _hidden(self, X: Array) -> Array:
+        """Return what the hidden layer passes on, (n_samples, m)."""
         hidden = X @ self.hidden_weights.T + self.hidden_bias
         if self.gates is None:
             on: NDArray[np.bool_] = hidden > 0.0
         else:
             on = X @ self.gates.T + self.gate_bias >= 0.0
-        output: Array = np.where(on, hidden, 0.0) @ self.output_weights + self.output_bias
-        return output
+        return np.where(on, hidden, 0.0)
+
+    def prune(self, X: ArrayLike, *, bias: str | None = None) -> "Network":
+        """Return a network of fewer neurons with the same predictions on X.
+
+        Neurons are rescaled along linear dependencies of their outputs on X until the outputs
+        that remain are linearly independent: at most n_samples neurons, one less where an output
+        bias takes part. The weight decay does not rise. An optimal network becomes a minimal one
+        (Mishkin & Pilanci 2023). Predictions elsewhere may change.
+
+        Parameters
+        ----------
+        X : array, shape (n_samples, n_features)
+            Data on which predictions stay the same, to rounding.
+        bias : {"free", "decayed", "none"}, optional
+            What `pyconvex.fit` was told. "free": hidden biases (of ReLU networks) are without
+            weight decay, and the output bias may change. Default: "free" if there is an output
+            bias, else "decayed".
+
+        Returns
+        -------
+        Network
+            Balanced: hidden and output weights of a neuron have the same norm. This network
+            itself where nothing depends on each other.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is wrong; the message names it.
+
+        Examples
+        --------
+        >>> from pyconvex import Network
+        >>> split = Network([[1.0], [2.0]], [0.0, 0.0], [1.0, 2.0])
+        >>> split.prune([[1.0], [3.0]])
+        Network(ReLU, n_neurons=1, n_features=1)
+        """
+        X = check_matrix(X, n_features=self.n_features)
+        if bias is None:
+            bias = "free" if self.output_bias != 0.0 else "decayed"
+        free = check_choice(bias, "bias", ("free", "decayed", "none")) == "free"
+        norms = np.linalg.norm(self.hidden_weights, axis=1)
+        if not free or self.gates is not None:
+            norms = np.hypot(norms, self.hidden_bias)
+        heights = np.abs(self.output_weights)
+        outputs = self._hidden(X) * self.output_weights
+        factors, shift = minimal_sizes(outputs, norms * heights, constant=free)
+        if factors.all():
+            return self
+        kept = np.flatnonzero(factors)
+        roots, halves = np.sqrt(factors[kept]), np.sqrt(norms[kept] / heights[kept])
+        inner, outer = roots / halves, roots * halves
+        return Network(
+            self.hidden_weights[kept] * inner[:, np.newaxis],
+            self.hidden_bias[kept] * inner,
+            self.output_weights[kept] * outer,
+            self.output_bias + shift,
+            None if self.gates is None else self.gates[kept],
+            None if self.gate_bias is None else self.gate_bias[kept],
+        )
 
     def __repr__(self) -> str:
         kind = "ReLU" if self.gates is None else "gated ReLU"

@@ -76,9 +76,13 @@ class Task:
         data = X[rows], problem.y, problem.sample_weight
         task = cls(*data, coordinates, solver, chosen, gated, every, certificate)
         if beta is None:
-            problem = replace(solver.problem, beta=0.01 * task.beta_max() or 1.0)
-            task = replace(task, solver=replace(solver, problem=problem))
+            task = task.at(0.01 * task.beta_max() or 1.0)
         return task
+
+    def at(self, beta: float) -> "Task":
+        """Return the same task at another weight decay."""
+        problem = replace(self.solver.problem, beta=beta)
+        return replace(self, solver=replace(self.solver, problem=problem))
 
     def beta_max(self) -> float:
         """Return N(z) at the best constant prediction."""

@@ -1,0 +1,107 @@
+"""Minimal networks: sizes of neurons whose outputs are linearly independent."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyconvex.losses import Array
+
+_DEPENDENT = 1e-12  # singular values of unit columns below this, relative, are zero
+_ROUNDING = 1e-15  # entries of unit vectors below this say nothing
+_EVEN = 1e-12  # changes of the penalty below this, relative to its terms, are rounding
+
+
+def minimal_sizes(outputs: Array, costs: Array, *, constant: bool) -> tuple[Array, float]:
+    """Return factors of neurons that keep the sum of their outputs and use few of them.
+
+    With a_j o_j the output of neuron j, ||o_j|| = 1, the sizes a >= 0 of one prediction form a
+    polytope, on which the penalty is linear. The walk goes along its faces, never uphill, to a
+    vertex: there the neurons in use are linearly independent (Mishkin & Pilanci 2023).
+
+    Parameters
+    ----------
+    outputs : array, shape (n_samples, m)
+        Outputs of the neurons, output weights included.
+    costs : array, shape (m,)
+        Their penalties, >= 0; a neuron with factor f costs f times as much.
+    constant : bool
+        Whether a free constant may take over what is constant.
+
+    Returns
+    -------
+    factors : array, shape (m,)
+        >= 0; 0 for neurons to drop.
+    shift : float
+        What to add to the constant.
+    """
+    lengths = np.linalg.norm(outputs, axis=0)
+    used = np.flatnonzero(lengths)
+    units = outputs[:, used] / lengths[used]
+    sizes, prices = lengths[used], costs[used] / lengths[used]
+    left = np.arange(len(used))
+    shift = 0.0
+    while (null := _null_space(units[:, left], constant)).shape[1]:
+        sizes[left], change = _walk(sizes[left], prices[left], null)
+        shift += change / np.sqrt(len(outputs))
+        if (sizes[left] > 0.0).all():  # not reached but for rounding
+            break
+        left = left[sizes[left] > 0.0]
+    factors = np.zeros(outputs.shape[1])
+    factors[used] = sizes / lengths[used]
+    return factors, float(shift)
+
+
+def _null_space(units: Array, constant: bool) -> Array:
+    """Return an orthonormal basis of the dependencies of the columns, the constant one last."""
+    n_samples, m = units.shape
+    if constant:
+        units = np.column_stack([units, np.full(n_samples, n_samples**-0.5)])
+    if m == 0:
+        return np.zeros((units.shape[1], 0))
+    triangle = np.linalg.qr(units, mode="r")  # no more rows than columns: the SVD stays small
+    _, values, directions = np.linalg.svd(triangle)
+    rank = int((values > _DEPENDENT * values[0]).sum())
+    basis: Array = directions[rank:].T
+    return basis
+
+
+def _walk(sizes: Array, prices: Array, null: Array) -> tuple[Array, float]:
+    """Let one neuron vanish per dependency; return the sizes and the change of the constant."""
+    sizes, m = sizes.copy(), len(sizes)
+    change = 0.0
+    while null.shape[1]:
+        step = _downhill(null[:, 0], sizes, prices)
+        falling = np.flatnonzero(step[:m] < -_ROUNDING)
+        if len(falling) == 0:
+            null = null[:, 1:]
+            continue
+        ratios = sizes[falling] / -step[falling]
+        first, t = falling[ratios.argmin()], ratios.min()
+        sizes = np.maximum(sizes + t * step[:m], 0.0)
+        sizes[first] = 0.0
+        change += t * step[m:].sum()
+        null = _without(null, first)
+    return sizes, change
+
+
+def _downhill(step: Array, sizes: Array, prices: Array) -> Array:
+    """Return the step or its opposite: the one that does not raise the penalty.
+
+    Where neither does, the one along which neurons shrink faster than others grow.
+    """
+    step = step.copy()
+    slopes = prices * step[: len(prices)]
+    if abs(slopes.sum()) > _EVEN * np.abs(slopes).sum():
+        return step if slopes.sum() < 0.0 else -step
+    rates = np.divide(step[: len(sizes)], sizes, out=np.zeros(len(sizes)), where=sizes > 0.0)
+    return step if -rates.min() >= rates.max() else -step
+
+
+def _without(null: Array, j: np.int64) -> Array:
+    """Return a basis of the dependencies that leave out column j: a Householder reflection."""
+    mirror: NDArray[np.float64] = null[j].copy()
+    mirror[0] += np.copysign(np.linalg.norm(mirror), mirror[0])
+    mirror /= np.linalg.norm(mirror)
+    reflected = null - 2.0 * np.outer(null @ mirror, mirror)
+    reflected[j] = 0.0
+    basis: Array = reflected[:, 1:]
+    return basis
