@@ -46,6 +46,10 @@ TWINS = [
     }),
     ("pyconvex/bounded.py", "cpp/src/bounded_pricing.hpp", {"MAX_RANK": "kMaxRank"}),
     ("pyconvex/decode.py", "cpp/src/fit.cpp", {"_SAME": "kSame"}),
+    ("pyconvex/minimal.py", "cpp/src/minimal.cpp", {
+        "_DEPENDENT": "kDependent", "_ROUNDING": "kRounding", "_EVEN": "kEven",
+    }),
+    ("pyconvex/fit.py", "cpp/src/fit.cpp", {"_RISE": "kRise"}),
     ("pyconvex/backends/jit_neuron.py", "cpp/src/neuron.hpp", {
         "MOVING": "kMoving", "FLOAT": "kFloat", "ROUNDING": "kRounding", "RELEASE": "kRelease",
     }),

@@ -37,8 +37,8 @@ Solver::Solver(const Problem& problem, Pricing& pricing, Mode mode,
       limits_(limits),
       start_(std::chrono::steady_clock::now()) {}
 
-Solution Solver::solve() {
-  Solution solution{State::none(problem_), {}};
+Solution Solver::solve(const State& start) {
+  Solution solution{start, {}};
   State& state = solution.state;
   Report& report = solution.report;
   Columns columns;

@@ -33,7 +33,8 @@ class Solver {
  public:
   Solver(const Problem& problem, Pricing& pricing, Mode mode,
          const std::vector<std::uint64_t>& packed, const Limits& limits);
-  Solution solve();
+  Solution solve() { return solve(State::none(problem_)); }
+  Solution solve(const State& start);
 
  private:
   void recompute(State& state) const;

@@ -20,13 +20,14 @@ using Eigen::VectorXd;
 constexpr Index kGates = 1000;      // gates drawn for gated networks unless told
 constexpr double kNothing = 1e-14;  // a dual norm below this times its terms' sizes is 0
 constexpr double kSame = 1e-10;     // unit vectors closer than this are one neuron
+constexpr double kRise = 1e-12;     // a pruned network may be worse by this much, relative
 
 // A checked request: the solver's problem, how to price it, and the way back to the user.
 struct Task {
   Task(MatrixView X_, const std::vector<double>& targets, const FitSettings& settings_);
 
   double beta_max() const;
-  Solution solve() const;
+  Solution solve(const State& start, const Limits& limits) const;
   Fit result(const Solution& solution) const;
 
   Rows X;
@@ -46,6 +47,8 @@ struct Task {
   void choose_patterns();
   void choose_pricing();
   Network decode(const State& state) const;
+  Network pruned(const Network& network) const;
+  double objective(const Network& network) const;
 };
 
 Task::Task(MatrixView X_, const std::vector<double>& targets, const FitSettings& settings_)
@@ -163,12 +166,12 @@ double Task::beta_max() const {
   return norm > kNothing * problem.sample_weight.dot(sizes) ? norm : 0.0;
 }
 
-Solution Task::solve() const {
+Solution Task::solve(const State& start, const Limits& limits) const {
   Mode mode = gated ? Mode::gated : Mode::fixed;
   if (crossing) {
     mode = Mode::crossing;
   }
-  return Solver(problem, *pricing, mode, packed, settings).solve();
+  return Solver(problem, *pricing, mode, packed, limits).solve(start);
 }
 
 // Neurons of one sign and direction meet on a face that their cells share: add them up.
@@ -245,23 +248,42 @@ double sum_of_squares(const std::vector<double>& values) {
   return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
 }
 
+// Loss plus weight decay.
+double Task::objective(const Network& network) const {
+  const std::vector<double> prediction = network.predict({X.data(), X.rows(), X.cols()});
+  VectorXd residual = y;
+  for (Index i = 0; i < residual.size(); ++i) {
+    residual[i] -= prediction[static_cast<std::size_t>(kept[static_cast<std::size_t>(i)])];
+  }
+  double squares = sum_of_squares(network.output_weights);
+  squares += as_rows(network.hidden_weights).squaredNorm();
+  if (coordinates.ones && !problem.free_bias) {
+    squares += sum_of_squares(network.hidden_bias);
+  }
+  return 0.5 * sample_weight.dot(residual.cwiseAbs2()) + 0.5 * problem.beta * squares;
+}
+
+// The network with independent neurons on the kept rows, unless rounding made it worse.
+Network Task::pruned(const Network& network) const {
+  RowMatrix rows(static_cast<Index>(kept.size()), X.cols());
+  for (Index i = 0; i < rows.rows(); ++i) {
+    rows.row(i) = X.row(kept[static_cast<std::size_t>(i)]);
+  }
+  const MatrixView view{rows.data(), rows.rows(), rows.cols()};
+  Network fewer = network.prune(view, problem.intercept);
+  return objective(fewer) <= objective(network) * (1.0 + kRise) ? fewer : network;
+}
+
 // Certify the decoded network: all figures come from its own predictions.
 Fit Task::result(const Solution& solution) const {
   Fit fit;
   static_cast<Report&>(fit) = solution.report;
   fit.network = decode(solution.state);
-  const std::vector<double> prediction = fit.network.predict({X.data(), X.rows(), X.cols()});
-  VectorXd residual = y;
-  for (Index i = 0; i < residual.size(); ++i) {
-    residual[i] -= prediction[static_cast<std::size_t>(kept[static_cast<std::size_t>(i)])];
-  }
-  double squares = sum_of_squares(fit.network.output_weights);
-  squares += as_rows(fit.network.hidden_weights).squaredNorm();
-  if (coordinates.ones && !problem.free_bias) {
-    squares += sum_of_squares(fit.network.hidden_bias);
+  if (settings.minimal) {
+    fit.network = pruned(fit.network);
   }
   fit.beta = problem.beta;
-  fit.objective = 0.5 * sample_weight.dot(residual.cwiseAbs2()) + 0.5 * problem.beta * squares;
+  fit.objective = objective(fit.network);
   fit.dual_objective = std::min(fit.dual_objective, fit.objective);  // rounding has the last word
   fit.lower_bound = fit.dual_objective;
   fit.certificate = patterns.size() == 0 ? "local" : "restricted";
@@ -315,12 +337,77 @@ void check_settings(MatrixView X, const FitSettings& settings) {
   }
 }
 
+void check_grid(const PathSettings& settings) {
+  for (const double beta : settings.betas) {
+    if (!(beta > 0.0) || !std::isfinite(beta)) {
+      throw std::invalid_argument("betas must be finite numbers > 0");
+    }
+  }
+  if (settings.n_betas < 1) {
+    throw std::invalid_argument("n_betas must be >= 1");
+  }
+  if (!(settings.beta_min_ratio > 0.0) || settings.beta_min_ratio >= 1.0) {
+    throw std::invalid_argument("beta_min_ratio must be between 0 and 1");
+  }
+}
+
+// The weight decays of a path, in descending order.
+std::vector<double> grid(const Task& task, const PathSettings& settings) {
+  std::vector<double> betas = settings.betas;
+  if (betas.empty()) {
+    const double found = task.beta_max(), largest = found > 0.0 ? found : 1.0;
+    const double steps = std::max(1.0, static_cast<double>(settings.n_betas - 1));
+    for (Index k = 0; k < settings.n_betas; ++k) {
+      const double exponent = static_cast<double>(k) / steps;
+      betas.push_back(largest * std::pow(settings.beta_min_ratio, exponent));
+    }
+  }
+  std::sort(betas.rbegin(), betas.rend());
+  return betas;
+}
+
 }  // namespace
 
 Fit fit(MatrixView X, const std::vector<double>& y, const FitSettings& settings) {
   check_settings(X, settings);
   const Task task(X, y, settings);
-  return task.result(task.solve());
+  return task.result(task.solve(State::none(task.problem), settings));
+}
+
+std::vector<Fit> path(MatrixView X, const std::vector<double>& y, const PathSettings& settings) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  check_settings(X, settings);
+  check_grid(settings);
+  FitSettings point = settings;
+  point.beta = 1.0;
+  Task task(X, y, point);
+  Limits limits = static_cast<const Limits&>(settings);
+  bool stopped = false;
+  if (settings.callback) {
+    limits.callback = [&](const Record& record) {
+      stopped = settings.callback(record) || stopped;
+      return stopped;
+    };
+  }
+  std::vector<Fit> fits;
+  State state = State::none(task.problem);
+  for (const double beta : grid(task, settings)) {
+    limits.time_limit =
+        settings.time_limit - std::chrono::duration<double>(Clock::now() - start).count();
+    if (!fits.empty() && (stopped || limits.time_limit <= 0.0)) {
+      break;
+    }
+    task.problem.beta = beta;
+    Solution solution = task.solve(state, limits);
+    const Status status = solution.report.status;
+    if (!fits.empty() && (status == Status::time_limit || status == Status::interrupted)) {
+      break;
+    }
+    fits.push_back(task.result(solution));
+    state = std::move(solution.state);
+  }
+  return fits;
 }
 
 double beta_max(MatrixView X, const std::vector<double>& y, const FitSettings& settings) {

@@ -30,6 +30,13 @@ struct FitSettings : Limits {
   std::string certificate = "auto";
   std::vector<double> sample_weight;  // relative; empty: equal
   std::uint64_t random_state = 0;     // of starting points and draws
+  bool minimal = false;               // reduce the network by Network::prune
+};
+
+struct PathSettings : FitSettings {  // beta is not read
+  std::vector<double> betas;         // weight decays, > 0; empty: n_betas from beta_max down
+  Index n_betas = 100;
+  double beta_min_ratio = 0.01;  // the smallest over the largest of the default grid
 };
 
 /// A trained network, balanced, with its certificate; the figures come from its own predictions.
@@ -49,5 +56,11 @@ Fit fit(MatrixView X, const std::vector<double>& y, const FitSettings& settings 
 /// as under the "auto" certificate; beyond that from local search and perhaps too small. Reads
 /// model, bias, patterns, sample_weight and n_threads.
 double beta_max(MatrixView X, const std::vector<double>& y, const FitSettings& settings = {});
+
+/// One fit per weight decay, from the largest to the smallest, each started from the one before.
+/// max_iter and tol hold for each point; time_limit and a callback's true end the path with the
+/// points solved so far, an unfinished one left out unless it is the first.
+std::vector<Fit> path(MatrixView X, const std::vector<double>& y,
+                      const PathSettings& settings = {});
 
 }  // namespace pyconvex

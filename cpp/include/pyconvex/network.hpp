@@ -23,6 +23,12 @@ struct Network {
 
   /// f(x) for each row of X; throws std::invalid_argument if X has other features.
   std::vector<double> predict(MatrixView X) const;
+
+  /// A network of fewer neurons with the same predictions on X, to rounding, and no larger weight
+  /// decay: the neurons' outputs on X become linearly independent (Mishkin & Pilanci 2023).
+  /// `free_bias`: the output bias may change, hidden biases of ReLU networks are not decayed.
+  /// Throws std::invalid_argument if X has other features.
+  Network prune(MatrixView X, bool free_bias) const;
 };
 
 }  // namespace pyconvex
