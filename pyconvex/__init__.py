@@ -22,6 +22,8 @@ _PUBLIC = {
     "Status": "program",
     "GroupLassoResult": "solver",
     "solve_group_lasso": "solver",
+    "Pricing": "price",
+    "price": "price",
     "Network": "network",
     "Fit": "fit",
     "beta_max": "fit",
@@ -51,6 +53,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test compar
     from pyconvex.path import path as path
     from pyconvex.patterns import PatternSet as PatternSet
     from pyconvex.plotting import plot_arrangement as plot_arrangement
+    from pyconvex.price import Pricing as Pricing
+    from pyconvex.price import price as price
     from pyconvex.program import Status as Status
     from pyconvex.sampling import sample_patterns as sample_patterns
     from pyconvex.solver import GroupLassoResult as GroupLassoResult

@@ -173,9 +173,9 @@ class BoundedPricing:
 
         The norm is an upper bound of N(z) where the proof went through, else the best value found.
         """
-        norm, columns = self.search(problem, z, neurons, signs, run, effort)
         if effort == 1:
-            return norm, columns
+            return self.search(problem, z, neurons, signs, run)
+        norm, columns = self.search.walk_from(problem, z, neurons, signs, run)
         objective = problem.objective(z / problem.sample_weight, neurons)
         gap = relative_gap(objective, problem.dual_objective(z, norm))
         if gap > self.tol:  # the search has found better columns

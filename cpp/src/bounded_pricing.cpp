@@ -99,10 +99,10 @@ bool is_provable(const Problem& problem) {
 
 double BoundedPricing::price(const Problem& problem, const VectorXd& z, const RowMatrix& U,
                              const VectorXd& signs, int effort, Columns& columns) {
-  const double norm = search_.price(problem, z, U, signs, effort, columns);
   if (effort == 1) {
-    return norm;
+    return search_.price(problem, z, U, signs, effort, columns);
   }
+  const double norm = search_.walk_from(problem, z, U, signs, columns);
   const double objective = problem.objective(z.cwiseQuotient(problem.sample_weight), U);
   if (relative_gap(objective, problem.dual_objective(z, norm)) > settings_.tol) {
     return norm;  // the search has found better columns
