@@ -14,9 +14,10 @@ from pyconvex.zonotopes import exact_norm
 
 MAX_RANK = 16  # branch and bound starts from 2^rank cones
 _AUTO_RANK = 6  # up to which "auto" tries a proof by branch and bound
-_AUTO_NODES = 50_000  # cones that it may take
+AUTO_NODES = 50_000  # cones that a proof under "auto" may take
 _VERTICES = 20_000  # up to so many exact pricing is as fast
 _LOST = 1e-9  # a walk may lower a point's value by this much, relative
+_MARGIN = 0.999  # of the gap to be proved: rounding has a say in the final one
 _SMALL = 1e-12  # singular values below this, relative, are zero
 _DOUBLINGS = 60  # of the norm in the search for the one that a proof needs
 _BISECTIONS = 50
@@ -180,7 +181,7 @@ class BoundedPricing:
         gap = relative_gap(objective, problem.dual_objective(z, norm))
         if gap > self.tol:  # the search has found better columns
             return norm, columns
-        target = provable_norm(problem, z, norm, objective, self.tol)
+        target = provable_norm(problem, z, norm, objective, _MARGIN * self.tol)
         found = self._bracket(problem, z, target, 0.0, run, first=True)
         if found.bound <= target:
             return found.bound, columns
@@ -222,7 +223,7 @@ class BoundedPricing:
     ) -> Bracket:
         found = bracket_norm(
             problem, z, target, tol, self.search.kernels, self.search.n_threads, run,
-            first=first, max_nodes=_AUTO_NODES if self.limited else 0,
+            first=first, max_nodes=AUTO_NODES if self.limited else 0,
         )  # fmt: skip
         self.proved.clear()
         self.proved[z.tobytes()] = found.bound

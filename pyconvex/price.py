@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pyconvex.backends import get_backend
-from pyconvex.bounded import MAX_RANK, Bracket, bracket_norm, is_provable, rank_of
+from pyconvex.bounded import AUTO_NODES, MAX_RANK, Bracket, bracket_norm, is_provable, rank_of
 from pyconvex.coordinates import Coordinates
 from pyconvex.data import (
     check_choice,
@@ -146,7 +146,7 @@ def price(
     with Monitor(0, time_limit, None, False) as monitor:
         norm, found = _search(problem, z, method, kernels, threads, rng, monitor.run)
         if method in ("bounded", "exact") or (method == "auto" and is_provable(problem)):
-            limit = nodes if nodes or method != "auto" else 50_000
+            limit = nodes if nodes or method != "auto" else AUTO_NODES
             proof = bracket_norm(
                 problem, z, norm, tol, kernels, threads, monitor.run,
                 max_nodes=limit, method=method,

@@ -16,7 +16,7 @@ TWINS = [
     ("pyconvex/pricing.py", "cpp/src/local_pricing.cpp", {"n_starts": "kStarts"}),
     ("pyconvex/bounded.py", "cpp/src/bounded_pricing.cpp", {
         "_SMALL": "kSmall", "_DOUBLINGS": "kDoublings", "_BISECTIONS": "kBisections",
-        "_AUTO_RANK": "kAutoRank", "_AUTO_NODES": "kAutoNodes", "_VERTICES": "kVertices",
+        "_AUTO_RANK": "kAutoRank", "_MARGIN": "kMargin", "_VERTICES": "kVertices",
         "_LOST": "kLost",
     }),
     ("pyconvex/backends/jit_cones.py", "cpp/src/cones.cpp", {
@@ -44,7 +44,9 @@ TWINS = [
     ("pyconvex/task.py", "cpp/src/fit.cpp", {
         "_N_GATES": "kGates", "_ROUNDING": "kNothing",
     }),
-    ("pyconvex/bounded.py", "cpp/src/bounded_pricing.hpp", {"MAX_RANK": "kMaxRank"}),
+    ("pyconvex/bounded.py", "cpp/src/bounded_pricing.hpp", {
+        "MAX_RANK": "kMaxRank", "AUTO_NODES": "kAutoNodes",
+    }),
     ("pyconvex/decode.py", "cpp/src/fit.cpp", {"_SAME": "kSame"}),
     ("pyconvex/minimal.py", "cpp/src/minimal.cpp", {
         "_DEPENDENT": "kDependent", "_ROUNDING": "kRounding", "_EVEN": "kEven",

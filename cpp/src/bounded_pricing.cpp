@@ -13,12 +13,12 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr Index kAutoRank = 6;               // up to which "auto" tries branch and bound
-constexpr std::int64_t kAutoNodes = 50'000;  // cones that it may take
-constexpr double kVertices = 20'000;         // up to so many exact pricing is as fast
-constexpr double kLost = 1e-9;    // a walk may lower a point's value by this much, relative
-constexpr double kSmall = 1e-12;  // singular values below this, relative, are zero
-constexpr int kDoublings = 60;    // of the norm in the search for the one that a proof needs
+constexpr Index kAutoRank = 6;        // up to which "auto" tries branch and bound
+constexpr double kVertices = 20'000;  // up to so many exact pricing is as fast
+constexpr double kLost = 1e-9;        // a walk may lower a point's value by this much, relative
+constexpr double kMargin = 0.999;  // of the gap to be proved: rounding has a say in the final one
+constexpr double kSmall = 1e-12;   // singular values below this, relative, are zero
+constexpr int kDoublings = 60;     // of the norm in the search for the one that a proof needs
 constexpr int kBisections = 50;
 
 // Orthonormal coordinates (p x rank) of the rows. A free bias keeps its own, the last: neurons of
@@ -97,6 +97,25 @@ bool is_provable(const Problem& problem) {
   return rank <= kAutoRank || n_vertices(problem.X.rows(), rank) <= kVertices;
 }
 
+NormBound bracket_norm(const Problem& problem, const VectorXd& z, const BracketSettings& settings) {
+  const MatrixXd basis = principal_basis(problem);
+  const bool few = n_vertices(problem.X.rows(), basis.cols()) <= kVertices;
+  if (settings.exact || (few && !settings.bounded)) {
+    try {
+      return exact_bracket(problem, z, settings.target, settings.n_threads);
+    } catch (const std::runtime_error&) {  // cells too thin for doubles
+      if (settings.exact) {
+        throw;
+      }
+    }
+  }
+  const RowMatrix rows = problem.X * basis;
+  NormBound found =
+      bound_norm({rows.data(), rows.rows(), rows.cols()}, z.data(), problem.free_bias, settings);
+  found.points = found.points * basis.transpose();
+  return found;
+}
+
 double BoundedPricing::price(const Problem& problem, const VectorXd& z, const RowMatrix& U,
                              const VectorXd& signs, int effort, Columns& columns) {
   if (effort == 1) {
@@ -107,7 +126,7 @@ double BoundedPricing::price(const Problem& problem, const VectorXd& z, const Ro
   if (relative_gap(objective, problem.dual_objective(z, norm)) > settings_.tol) {
     return norm;  // the search has found better columns
   }
-  const double target = provable_norm(problem, z, norm, objective, settings_.tol);
+  const double target = provable_norm(problem, z, norm, objective, kMargin * settings_.tol);
   const NormBound found = bracket(problem, z, target, 0.0, true);
   if (found.bound <= target) {
     return found.bound;
@@ -147,29 +166,14 @@ double BoundedPricing::bound(const VectorXd& z) const {
 
 NormBound BoundedPricing::bracket(const Problem& problem, const VectorXd& z, double target,
                                   double tol, bool first) {
-  const MatrixXd basis = principal_basis(problem);
-  NormBound found;
-  bool done = false;
-  if (n_vertices(problem.X.rows(), basis.cols()) <= kVertices) {
-    try {
-      found = exact_bracket(problem, z, target, settings_.n_threads);
-      done = true;
-    } catch (const std::runtime_error&) {  // cells too thin for doubles
-    }
-  }
-  if (!done) {
-    const RowMatrix rows = problem.X * basis;
-    BoundLimits limits;
-    limits.target = target;
-    limits.tol = tol;
-    limits.first = first;
-    limits.max_nodes = settings_.limited ? kAutoNodes : 0;
-    limits.n_threads = settings_.n_threads;
-    limits.deadline = settings_.deadline;
-    found =
-        bound_norm({rows.data(), rows.rows(), rows.cols()}, z.data(), problem.free_bias, limits);
-    found.points = found.points * basis.transpose();
-  }
+  BracketSettings rules;
+  rules.target = target;
+  rules.tol = tol;
+  rules.first = first;
+  rules.max_nodes = settings_.limited ? kAutoNodes : 0;
+  rules.n_threads = settings_.n_threads;
+  rules.deadline = settings_.deadline;
+  NormBound found = bracket_norm(problem, z, rules);
   proved_z_ = z;
   proved_bound_ = found.bound;
   return found;

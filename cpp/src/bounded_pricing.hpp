@@ -8,7 +8,8 @@
 
 namespace pyconvex {
 
-constexpr Index kMaxRank = 16;  // branch and bound starts from 2^rank cones
+constexpr Index kMaxRank = 16;               // branch and bound starts from 2^rank cones
+constexpr std::int64_t kAutoNodes = 50'000;  // cones that a proof under "auto" may take
 
 /// The rank of the rows as branch and bound sees them.
 Index rank_of(const Problem& problem);
@@ -16,8 +17,19 @@ Index rank_of(const Problem& problem);
 /// Whether "auto" tries to prove the dual norm of a problem.
 bool is_provable(const Problem& problem);
 
+/// Rules for a bracket of N(z).
+struct BracketSettings : BoundLimits {
+  bool exact = false;    // look at all vertices
+  bool bounded = false;  // do not; neither: where they are few
+};
+
+/// Bracket N(z) until bound <= (1 + tol) max(value, target), by vertices or by cones. The points
+/// are neurons above the target.
+NormBound bracket_norm(const Problem& problem, const Eigen::VectorXd& z,
+                       const BracketSettings& settings);
+
 /// The same as the Python class of that name.
-class BoundedPricing : public Pricing {
+class BoundedPricing : public Pricer {
  public:
   struct Settings {
     double tol = 1e-6;    // relative gap to be proved

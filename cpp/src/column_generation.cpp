@@ -28,7 +28,7 @@ State State::none(const Problem& problem) {
   return {RowMatrix(0, p), VectorXd(0), TightRows(0, p), {}, 0.0, problem.y};
 }
 
-Solver::Solver(const Problem& problem, Pricing& pricing, Mode mode,
+Solver::Solver(const Problem& problem, Pricer& pricing, Mode mode,
                const std::vector<std::uint64_t>& packed, const Limits& limits)
     : problem_(problem),
       pricing_(pricing),

@@ -31,7 +31,7 @@ struct Solution {
 /// The main loop. `packed` holds the patterns (none in Mode::crossing).
 class Solver {
  public:
-  Solver(const Problem& problem, Pricing& pricing, Mode mode,
+  Solver(const Problem& problem, Pricer& pricing, Mode mode,
          const std::vector<std::uint64_t>& packed, const Limits& limits);
   Solution solve() { return solve(State::none(problem_)); }
   Solution solve(const State& start);
@@ -47,7 +47,7 @@ class Solver {
   double seconds() const;
 
   const Problem& problem_;
-  Pricing& pricing_;
+  Pricer& pricing_;
   Mode mode_;
   const std::vector<std::uint64_t>& packed_;
   const Limits& limits_;

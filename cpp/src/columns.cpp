@@ -18,7 +18,7 @@ MatrixView view(const RowMatrix& matrix) {
   return {matrix.data(), matrix.rows(), matrix.cols()};
 }
 
-class PatternPricing : public Pricing {
+class PatternPricing : public Pricer {
  public:
   PatternPricing(std::vector<std::uint64_t> packed, bool cones, int n_threads)
       : packed_(std::move(packed)), cones_(cones), n_threads_(n_threads) {}
@@ -93,7 +93,7 @@ class PatternPricing : public Pricing {
   int n_threads_;
 };
 
-class CellPricing : public Pricing {
+class CellPricing : public Pricer {
  public:
   CellPricing(std::vector<std::uint64_t> packed, std::uint64_t random_state, int n_threads)
       : search_(random_state, n_threads), cells_(std::move(packed), true, n_threads) {}
@@ -117,13 +117,13 @@ class CellPricing : public Pricing {
 
 }  // namespace
 
-std::unique_ptr<Pricing> pattern_pricing(std::vector<std::uint64_t> packed, bool cones,
-                                         int n_threads) {
+std::unique_ptr<Pricer> pattern_pricing(std::vector<std::uint64_t> packed, bool cones,
+                                        int n_threads) {
   return std::make_unique<PatternPricing>(std::move(packed), cones, n_threads);
 }
 
-std::unique_ptr<Pricing> cell_pricing(std::vector<std::uint64_t> packed, std::uint64_t random_state,
-                                      int n_threads) {
+std::unique_ptr<Pricer> cell_pricing(std::vector<std::uint64_t> packed, std::uint64_t random_state,
+                                     int n_threads) {
   return std::make_unique<CellPricing>(std::move(packed), random_state, n_threads);
 }
 

@@ -22,9 +22,9 @@ struct Columns {
 };
 
 /// Finds the dual norm N(z) and the columns above beta.
-class Pricing {
+class Pricer {
  public:
-  virtual ~Pricing() = default;
+  virtual ~Pricer() = default;
   /// Whether the norm is exact, so that bounds made of it are valid.
   virtual bool exact() const = 0;
   /// `effort` multiplies the starts of a local search.
@@ -34,12 +34,12 @@ class Pricing {
 
 /// N(z) over given patterns (n_patterns x words), exact: max ||X^T D_g z||, with cones of the
 /// projections onto the closed cells, for both signs.
-std::unique_ptr<Pricing> pattern_pricing(std::vector<std::uint64_t> packed, bool cones,
-                                         int n_threads);
+std::unique_ptr<Pricer> pattern_pricing(std::vector<std::uint64_t> packed, bool cones,
+                                        int n_threads);
 
 /// N(z) over all cells, for neurons that may go from cell to cell: local search finds the columns,
 /// and every cell is priced where `effort` exceeds 1, to confirm that none is left.
-std::unique_ptr<Pricing> cell_pricing(std::vector<std::uint64_t> packed, std::uint64_t random_state,
-                                      int n_threads);
+std::unique_ptr<Pricer> cell_pricing(std::vector<std::uint64_t> packed, std::uint64_t random_state,
+                                     int n_threads);
 
 }  // namespace pyconvex

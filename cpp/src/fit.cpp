@@ -40,7 +40,7 @@ struct Task {
   std::vector<Index> kept;
   PatternSet patterns;
   std::vector<std::uint64_t> packed;
-  std::unique_ptr<Pricing> pricing;
+  std::unique_ptr<Pricer> pricing;
   BoundedPricing* bounded = nullptr;  // the same, where it proves
 
  private:

@@ -10,7 +10,7 @@ namespace pyconvex {
 
 /// Each start walks through the cells along facets to a local maximum of z . (X u)_+; starts are
 /// Gaussian directions, data points, the gradient of the linear part and the present neurons.
-class LocalPricing : public Pricing {
+class LocalPricing : public Pricer {
  public:
   LocalPricing(std::uint64_t random_state, int n_threads)
       : random_(random_state), n_threads_(n_threads) {}

@@ -7,6 +7,7 @@
 #include "pyconvex/matrix.hpp"
 #include "pyconvex/network.hpp"
 #include "pyconvex/patterns.hpp"
+#include "pyconvex/price.hpp"
 #include "pyconvex/pricing.hpp"
 #include "pyconvex/program.hpp"
 #include "pyconvex/solver.hpp"
