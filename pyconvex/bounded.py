@@ -1,7 +1,7 @@
 """Proofs: the dual norm over all of the sphere, exactly or bracketed by branch and bound."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 import numpy as np
@@ -18,6 +18,7 @@ AUTO_NODES = 50_000  # cones that a proof under "auto" may take
 _VERTICES = 20_000  # up to so many exact pricing is as fast
 _LOST = 1e-9  # a walk may lower a point's value by this much, relative
 _MARGIN = 0.999  # of the gap to be proved: rounding has a say in the final one
+_LOOSE = 1e-3  # relative accuracy of the bound of an unfinished solve
 _SMALL = 1e-12  # singular values below this, relative, are zero
 _DOUBLINGS = 60  # of the norm in the search for the one that a proof needs
 _BISECTIONS = 50
@@ -214,8 +215,13 @@ class BoundedPricing:
         value = max(norm, found.value)
         return found.bound if found.bound <= value * (1.0 + 2e-8) else value
 
-    def bound(self, z: NDArray[np.float64]) -> float:
-        """Return the latest bound if it was of this multiplier, else infinity."""
+    def bound(self, problem: Problem, z: NDArray[np.float64], run: Run | None) -> float:
+        """Return the latest bound if it was of this multiplier, else infinity.
+
+        Where a proof was asked for and ``run`` is there, prove what 50,000 cones can.
+        """
+        if z.tobytes() not in self.proved and not self.limited and run is not None:
+            replace(self, limited=True)._bracket(problem, z, problem.beta, _LOOSE, run, first=False)
         return self.proved.get(z.tobytes(), math.inf)
 
     def _bracket(

@@ -304,7 +304,8 @@ def _certified(
     if task.every_pattern:
         certificate = "global"
     if not task.gated:
-        lower_bound = min(max(task.global_bound(neurons), 0.0), objective)
+        run = None if monitor.out_of_time() else monitor.run
+        lower_bound = min(max(task.global_bound(neurons, run), 0.0), objective)
         proved = relative_gap(objective, lower_bound) <= task.solver.tol
         if task.every_pattern or task.certificate == "global" or proved:
             certificate, dual = "global", lower_bound

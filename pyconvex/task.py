@@ -16,7 +16,7 @@ from pyconvex.enumeration import enumerate_patterns
 from pyconvex.losses import Array
 from pyconvex.network import Network
 from pyconvex.patterns import PatternSet, check_patterns
-from pyconvex.pricing import CellPricing, LocalPricing, PatternPricing, run_whole
+from pyconvex.pricing import CellPricing, LocalPricing, PatternPricing, Run, run_whole
 from pyconvex.program import Problem
 from pyconvex.sampling import sample_patterns
 from pyconvex.solver import kept_rows, make_problem, pattern_solver
@@ -108,10 +108,11 @@ class Task:
         patterns = None if crossing else self.patterns
         return encode(network, self.solver, self.coordinates, self.X, patterns)
 
-    def global_bound(self, neurons: Neurons) -> float:
+    def global_bound(self, neurons: Neurons, run: Run | None) -> float:
         """Return a lower bound for networks of any width, from the dual norm over all patterns.
 
-        Where that was neither priced nor proved, from the cheap bound of the norm.
+        Where that was neither priced nor proved, from the cheap bound of the norm. Without
+        ``run`` nothing new is proved.
         """
         problem, pricing = self.solver.problem, self.solver.pricing
         z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
@@ -119,7 +120,7 @@ class Task:
         if isinstance(pricing, CellPricing):
             norm = pricing(problem, z, neurons.U, neurons.signs, run_whole, effort=2)[0]
         if isinstance(pricing, BoundedPricing):
-            norm = min(norm, pricing.bound(z))
+            norm = min(norm, pricing.bound(problem, z, run))
         return problem.dual_objective(z, norm)
 
 

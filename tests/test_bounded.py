@@ -195,5 +195,5 @@ def test_limits_leave_a_valid_bound(backend):
     assert done.status == "optimal"
     short = fit(X, y, beta=1e-3, certificate="global", max_iter=2, random_state=0, backend=backend)
     assert (short.certificate, short.status) == ("global", "max_iter")
-    assert short.gap > 1e-6
+    assert 1e-6 < short.gap < 0.99  # proved for the network that two rounds gave
     assert short.dual_objective <= done.objective <= short.objective * (1 + 1e-6)

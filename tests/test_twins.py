@@ -16,7 +16,8 @@ TWINS = [
     ("pyconvex/pricing.py", "cpp/src/local_pricing.cpp", {"n_starts": "kStarts"}),
     ("pyconvex/bounded.py", "cpp/src/bounded_pricing.cpp", {
         "_SMALL": "kSmall", "_DOUBLINGS": "kDoublings", "_BISECTIONS": "kBisections",
-        "_AUTO_RANK": "kAutoRank", "_MARGIN": "kMargin", "_VERTICES": "kVertices",
+        "_AUTO_RANK": "kAutoRank", "_MARGIN": "kMargin", "_LOOSE": "kLoose",
+        "_VERTICES": "kVertices",
         "_LOST": "kLost",
     }),
     ("pyconvex/backends/jit_cones.py", "cpp/src/cones.cpp", {

@@ -17,6 +17,7 @@ constexpr Index kAutoRank = 6;        // up to which "auto" tries branch and bou
 constexpr double kVertices = 20'000;  // up to so many exact pricing is as fast
 constexpr double kLost = 1e-9;        // a walk may lower a point's value by this much, relative
 constexpr double kMargin = 0.999;  // of the gap to be proved: rounding has a say in the final one
+constexpr double kLoose = 1e-3;    // relative accuracy of the bound of an unfinished solve
 constexpr double kSmall = 1e-12;   // singular values below this, relative, are zero
 constexpr int kDoublings = 60;     // of the norm in the search for the one that a proof needs
 constexpr int kBisections = 50;
@@ -160,8 +161,14 @@ double BoundedPricing::dual_norm(const Problem& problem, const VectorXd& z) {
   return found.bound <= value * (1.0 + 2.0 * tol) ? found.bound : value;
 }
 
-double BoundedPricing::bound(const VectorXd& z) const {
-  return proved_z_.size() == z.size() && proved_z_ == z ? proved_bound_ : kInfinity;
+double BoundedPricing::bound(const Problem& problem, const VectorXd& z) {
+  const auto known = [&] { return proved_z_.size() == z.size() && proved_z_ == z; };
+  if (!known() && !settings_.limited && std::chrono::steady_clock::now() < settings_.deadline) {
+    settings_.limited = true;
+    bracket(problem, z, problem.beta, kLoose, false);
+    settings_.limited = false;
+  }
+  return known() ? proved_bound_ : kInfinity;
 }
 
 NormBound BoundedPricing::bracket(const Problem& problem, const VectorXd& z, double target,

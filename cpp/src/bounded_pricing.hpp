@@ -51,8 +51,9 @@ class BoundedPricing : public Pricer {
   /// N(z), from above where it is proved, else from below.
   double dual_norm(const Problem& problem, const Eigen::VectorXd& z);
 
-  /// The latest bound if it was of this multiplier, else infinity.
-  double bound(const Eigen::VectorXd& z) const;
+  /// The latest bound if it was of this multiplier. Else, where a proof was asked for and there is
+  /// time, what 50,000 cones can prove; else infinity.
+  double bound(const Problem& problem, const Eigen::VectorXd& z);
 
  private:
   double columns(const Problem& problem, const Eigen::VectorXd& z, const NormBound& found,

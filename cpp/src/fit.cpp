@@ -298,7 +298,7 @@ Fit Task::result(const Solution& solution) const {
       norm = pricing->price(problem, z, solution.state.U, solution.state.signs, 2, columns);
     }
     if (bounded != nullptr) {
-      norm = std::min(norm, bounded->bound(z));
+      norm = std::min(norm, bounded->bound(problem, z));
     }
     fit.lower_bound = std::clamp(problem.dual_objective(z, norm), 0.0, fit.objective);
     if (settings.all_patterns || settings.certificate == "global" ||
