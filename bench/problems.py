@@ -4,8 +4,10 @@ Training problems return X, y and the keywords of `pyconvex.fit`; group lassos r
 (one per column) and the penalty; arrangements return X, one row per hyperplane.
 """
 
+import functools
 import itertools
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,7 +60,54 @@ def _student(seed, n, d):
     return X, y / y.std() + 0.1 * rng.standard_normal(n)
 
 
-TRAINING = {f.__name__: f for f in (breast_cancer, diabetes, digits, s1, s2)}
+TRAINING = {f.__name__: f for f in (breast_cancer, s1, s2, digits, diabetes)}
+WIDTHS = {"breast_cancer": 500, "s1": 100, "s2": 500, "digits": 500, "diabetes": 200}  # of rivals
+
+
+class Certified(NamedTuple):
+    """A problem to prove globally: X, y, keywords of `pyconvex.fit`, seconds to beat."""
+
+    X: np.ndarray
+    y: np.ndarray
+    settings: dict[str, Any]
+    goal: float
+
+
+def golden():
+    """Eight rows in general position in three dimensions: 58 cells."""
+    X = np.random.default_rng(0).standard_normal((8, 3))
+    y = np.random.default_rng(1).standard_normal(8)
+    return Certified(X, y, {"beta": 0.15 / 8, "bias": "none", "tol": 1e-9}, 0.005)
+
+
+def spirals():
+    """Two spirals of 80 points with free biases."""
+    i = np.arange(80)
+    angle, radius = i * np.pi / 16, (104 - i) / 104
+    half = radius[:, np.newaxis] * np.column_stack([np.cos(angle), np.sin(angle)])
+    X, y = np.concatenate([half, -half]), np.repeat([1.0, -1.0], 80)
+    return Certified(X, y, {"beta": 1e-3 / 320, "bias": "free", "tol": 1e-6}, 2.0)
+
+
+def teacher(n, r, tol, goal, time_limit=120):
+    """A noisy teacher of five neurons on Gaussian rows of rank r, the last column ones.
+
+    No beta: 0.01 `pyconvex.beta_max`.
+    """
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.standard_normal((n, r - 1)), np.ones(n)])
+    W, a = rng.standard_normal((5, r)), rng.standard_normal(5)
+    y = np.maximum(X @ W.T, 0.0) @ a + 0.1 * rng.standard_normal(n)
+    return Certified(X, y, {"bias": "none", "tol": tol, "time_limit": time_limit}, goal)
+
+
+_TEACHERS = (
+    (60, 3, 1e-8, 0.05), (300, 4, 1e-6, 5.0), (1000, 3, 1e-6, 5.0), (300, 5, 1e-4, 10.0),
+    (1000, 6, 1e-3, 60.0, 60), (10_000, 3, 1e-5, 3.0), (100_000, 3, 1e-4, 30.0),
+)  # fmt: skip
+CERTIFIED = {"golden": golden, "spirals": spirals} | {
+    f"{n}x{r}": functools.partial(teacher, n, r, *rest) for n, r, *rest in _TEACHERS
+}
 
 
 def group_lasso(n, d, n_gates, fraction):

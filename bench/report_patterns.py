@@ -19,7 +19,7 @@ import pyconvex
 
 import problems
 from lp_tree import lp_tree_patterns
-from report import timed
+from report import peak, print_head, print_row, timed
 
 N_GATES = 50_000
 GOALS = dict(zip(problems.GENERAL, (5e7, 4e7, 4e7, 4e7, 2.5e7, 1.5e7), strict=True))  # cells/s
@@ -33,16 +33,6 @@ DEGENERATE = {
     "demicube-6": (161, 0.5),
 }
 MEMORY = (3000, 3)
-
-
-def print_row(*cells):
-    print(f"| {' | '.join(map(str, cells))} |", flush=True)
-
-
-def print_head(*columns):
-    print()
-    print_row(*columns)
-    print("|" + "---|" * len(columns))
 
 
 def scientific(number):
@@ -169,12 +159,6 @@ def peaks(backend):
     stream(X[:10], backend, 1)  # loads all modules
     before = peak()
     return stream(X, backend, 1), before, peak()
-
-
-def peak():
-    import resource
-
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
 
 
 # Memory comes first: a new process inherits the peak of the one that starts it.
