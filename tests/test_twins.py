@@ -71,7 +71,7 @@ TWINS = [
     }),
     ("pyconvex/zonotopes.py", "cpp/src/zonotopes.cpp", {"_BLOCK": "kBlock"}),
     ("pyconvex/backends/jit_solver.py", "cpp/src/refine.cpp", {
-        "STUCK": "kStuck", "WALLS": "kWalls",
+        "STUCK": "kStuck", "WALLS": "kWalls", "RISE": "kRise",
     }),
 ]  # fmt: skip
 

@@ -75,6 +75,8 @@ constexpr double kStuck = 1e-4;
 // Joint steps after a sweep of neurons that may cross.
 constexpr int kWalls = 100;
 
+constexpr double kRise = 1e-12;  // relative: rounding errors of the objective
+
 struct Budget {
   double tol;
   Index max_size;
@@ -169,11 +171,19 @@ Spent newton_steps(Refinement& state, const Budget& budget, double sweep_work, d
         spent.work > budget.work_left) {
       break;
     }
+    const Neurons neurons = state.neurons;
+    const VectorXd residual = state.residual;
     const NewtonStep step = newton(state);
-    spent.shift += step.shift;
     spent.work += cost.work;
     const double start = value;
     value = objective(state);
+    if (value > start * (1.0 + kRise)) {  // the system was too ill-conditioned
+      state.neurons = neurons;
+      state.residual = residual;
+      value = start;
+      break;
+    }
+    spent.shift += step.shift;
     const bool stuck = state.mode == Mode::gated && start - value <= kStuck * step.decrement;
     if (step.decrement <= budget.tol || stuck) {
       break;

@@ -10,6 +10,7 @@ from .jit_newton import centre, neuron_output, newton, newton_work, objective
 # the others short, which a sweep settles. (With walls such a step makes a row tight: progress.)
 STUCK = 1e-4
 WALLS = 100  # joint steps after a sweep of neurons that may cross
+RISE = 1e-12  # relative: rounding errors of the objective
 
 
 @njit(cache=True, nogil=True)
@@ -163,6 +164,7 @@ def refine(
                 break
             if U.shape[0] == 0 or size > max_size or total + work > max_work:
                 break
+            saved = U.copy(), on.copy(), tight.copy(), residual.copy()
             decrement, moved = newton(
                 X,
                 norms,
@@ -177,9 +179,13 @@ def refine(
                 free_bias,
                 mode,
             )
-            shift += moved
             start, value = value, objective(residual, sample_weight, U, beta, free_bias)
             work, steps = work + step_work, steps + 1
+            if value > start * (1.0 + RISE):  # the system was too ill-conditioned
+                U, on, tight, residual = saved
+                value = start
+                break
+            shift += moved
             stuck = mode == GATED and start - value <= STUCK * decrement
             if decrement <= tol or stuck:
                 break
