@@ -120,6 +120,23 @@ def test_badly_scaled_neurons():
     check_pruned(split, pruned, rows, "decayed")
 
 
+def test_nearly_constant_neurons_stay_small():
+    # their weight decay is tiny, so nothing but rounding is lost where they grow
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        n, d = rng.integers(5, 50), rng.integers(1, 4)
+        rows, m = rng.standard_normal((n, d)), 100
+        W = rng.standard_normal((m, d)) * 10.0 ** rng.uniform(-8, 8, (m, 1))
+        b = rng.standard_normal(m) * 10.0 ** rng.uniform(-8, 8, m)
+        network = Network(W, b, rng.standard_normal(m), 1.0)
+        pruned = network.prune(rows)
+        size = (np.maximum(rows @ W.T + b, 0.0) @ np.abs(network.output_weights)).max()
+        error = np.abs(pruned.predict(rows) - network.predict(rows)).max()
+        assert error <= 1e-10 * size
+        assert pruned.n_neurons <= n - 1
+        assert pruned.prune(rows) is pruned
+
+
 def test_wrong_arguments():
     network = draw(3, 2, "free", False, 0)
     with pytest.raises(ValueError, match="bias must be one of"):
