@@ -125,8 +125,9 @@ TEST_CASE("nearly constant neurons do not spoil the predictions of a pruned netw
     network.hidden_bias.push_back(std::pow(10.0, 8.0 * std::cos(13.0 * t)));
     network.output_weights.push_back(std::sin(7.0 * t + 1.0));
   }
-  const Network pruned = network.prune(X, true);
+  const Network pruned = network.prune(X);  // an output bias counts as free
   CHECK(pruned.n_neurons() <= 7);
+  CHECK_THROWS_AS(network.prune({X.data(), 12, 2}), std::invalid_argument);
   const std::vector<double> before = network.predict(X), after = pruned.predict(X);
   for (std::size_t i = 0; i < before.size(); ++i) {
     CHECK(std::abs(after[i] - before[i]) <= 1e-10 * 1e8 * m);  // of what the neurons add up to
