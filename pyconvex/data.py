@@ -158,6 +158,13 @@ def check_int(value: Any, name: str, *, minimum: int = 1) -> int:
     return number
 
 
+def check_bool(value: Any, name: str) -> bool:
+    """Return a truth value; other types are refused, though Python gives most of them one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be a bool, got {type(value).__name__}: pass True or False")
+    return bool(value)
+
+
 def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     """Return value if it is one of the choices."""
     choices = tuple(choices)

@@ -157,7 +157,8 @@ def fit(
         Start from this network. Neurons outside given patterns are left out.
     minimal : bool
         Reduce the result by `Network.prune`: same predictions on X, no larger penalty, and the
-        outputs of the remaining neurons are linearly independent (Mishkin & Pilanci 2023).
+        outputs of the remaining neurons are linearly independent (Mishkin & Pilanci 2023). Left
+        as it is where rounding would raise the objective.
     max_iter : int
         Limit on pricing rounds.
     time_limit : float, optional
@@ -294,7 +295,7 @@ def _certified(
     network = decode(neurons, problem, task.coordinates, gates)
     objective = _objective(task, network)
     if minimal:
-        pruned = network.prune(task.X, bias="free" if problem.intercept else "decayed")
+        pruned = network.prune(task.X, free_bias=problem.intercept)
         reduced = _objective(task, pruned)
         if reduced <= objective * (1.0 + _RISE):
             network, objective = pruned, reduced

@@ -33,30 +33,31 @@ def minimal_sizes(outputs: Array, costs: Array, *, constant: bool) -> tuple[Arra
     shift : float
         What to add to the constant.
     """
-    lengths = np.linalg.norm(outputs, axis=0)
-    used = np.flatnonzero(lengths)
-    units = outputs[:, used] / lengths[used]
+    # Centred, a unit of output of a ReLU neuron costs at least 1 / ||centred X||, hidden bias free
+    # or not, so that no neuron grows beyond what the penalty allows and rounding stays small.
+    means = outputs.mean(axis=0) if constant else np.zeros(outputs.shape[1])
+    centred = outputs - means
+    lengths = np.linalg.norm(centred, axis=0)
+    used = np.flatnonzero(lengths > _DEPENDENT * np.linalg.norm(outputs, axis=0))
+    units = centred[:, used] / lengths[used]
+    if constant:  # again: next to a large mean what is left is not orthogonal to constants
+        units -= units.mean(axis=0)
     sizes, prices = lengths[used], costs[used] / lengths[used]
     left = np.arange(len(used))
-    shift = 0.0
-    while (null := _null_space(units[:, left], constant)).shape[1]:
-        sizes[left], change = _walk(sizes[left], prices[left], null)
-        shift += change / np.sqrt(len(outputs))
+    while (null := _null_space(units[:, left])).shape[1]:
+        sizes[left] = _walk(sizes[left], prices[left], null)
         if (sizes[left] > 0.0).all():  # not reached but for rounding
             break
         left = left[sizes[left] > 0.0]
     factors = np.zeros(outputs.shape[1])
     factors[used] = sizes / lengths[used]
-    return factors, float(shift)
+    return factors, float(means @ (1.0 - factors))
 
 
-def _null_space(units: Array, constant: bool) -> Array:
-    """Return an orthonormal basis of the dependencies of the columns, the constant one last."""
-    n_samples, m = units.shape
-    if constant:
-        units = np.column_stack([units, np.full(n_samples, n_samples**-0.5)])
-    if m == 0:
-        return np.zeros((units.shape[1], 0))
+def _null_space(units: Array) -> Array:
+    """Return an orthonormal basis of the dependencies of the columns."""
+    if units.shape[1] == 0:
+        return np.zeros((0, 0))
     triangle = np.linalg.qr(units, mode="r")  # no more rows than columns: the SVD stays small
     _, values, directions = np.linalg.svd(triangle)
     rank = int((values > _DEPENDENT * values[0]).sum())
@@ -64,23 +65,20 @@ def _null_space(units: Array, constant: bool) -> Array:
     return basis
 
 
-def _walk(sizes: Array, prices: Array, null: Array) -> tuple[Array, float]:
-    """Let one neuron vanish per dependency; return the sizes and the change of the constant."""
-    sizes, m = sizes.copy(), len(sizes)
-    change = 0.0
+def _walk(sizes: Array, prices: Array, null: Array) -> Array:
+    """Let one neuron vanish per dependency; return the sizes."""
     while null.shape[1]:
         step = _downhill(null[:, 0], sizes, prices)
-        falling = np.flatnonzero(step[:m] < -_ROUNDING)
+        falling = np.flatnonzero(step < -_ROUNDING)
         if len(falling) == 0:
             null = null[:, 1:]
             continue
         ratios = sizes[falling] / -step[falling]
-        first, t = falling[ratios.argmin()], ratios.min()
-        sizes = np.maximum(sizes + t * step[:m], 0.0)
+        first = falling[ratios.argmin()]
+        sizes = np.maximum(sizes + ratios.min() * step, 0.0)
         sizes[first] = 0.0
-        change += t * step[m:].sum()
         null = _without(null, first)
-    return sizes, change
+    return sizes
 
 
 def _downhill(step: Array, sizes: Array, prices: Array) -> Array:
@@ -88,11 +86,10 @@ def _downhill(step: Array, sizes: Array, prices: Array) -> Array:
 
     Where neither does, the one along which neurons shrink faster than others grow.
     """
-    step = step.copy()
-    slopes = prices * step[: len(prices)]
+    slopes = prices * step
     if abs(slopes.sum()) > _EVEN * np.abs(slopes).sum():
         return step if slopes.sum() < 0.0 else -step
-    rates = np.divide(step[: len(sizes)], sizes, out=np.zeros(len(sizes)), where=sizes > 0.0)
+    rates = np.divide(step, sizes, out=np.zeros(len(sizes)), where=sizes > 0.0)
     return step if -rates.min() >= rates.max() else -step
 
 

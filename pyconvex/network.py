@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.data import check_choice, check_matrix
+from pyconvex.data import check_bool, check_matrix
 from pyconvex.losses import Array
 from pyconvex.minimal import minimal_sizes
 
@@ -110,7 +110,7 @@ class Network:
             on = X @ self.gates.T + self.gate_bias >= 0.0
         return np.where(on, hidden, 0.0)
 
-    def prune(self, X: ArrayLike, *, bias: str | None = None) -> "Network":
+    def prune(self, X: ArrayLike, *, free_bias: bool | None = None) -> "Network":
         """Return a network of fewer neurons with the same predictions on X.
 
         Neurons are rescaled along linear dependencies of their outputs on X until the outputs
@@ -122,10 +122,10 @@ class Network:
         ----------
         X : array, shape (n_samples, n_features)
             Data on which predictions stay the same, to rounding.
-        bias : {"free", "decayed", "none"}, optional
-            What `pyconvex.fit` was told. "free": hidden biases (of ReLU networks) are without
-            weight decay, and the output bias may change. Default: "free" if there is an output
-            bias, else "decayed".
+        free_bias : bool, optional
+            Whether the network was trained with ``bias="free"``: the output bias may change, and
+            hidden biases (of ReLU networks) are without weight decay. Default: whether there is an
+            output bias.
 
         Returns
         -------
@@ -146,9 +146,7 @@ class Network:
         Network(ReLU, n_neurons=1, n_features=1)
         """
         X = check_matrix(X, n_features=self.n_features)
-        if bias is None:
-            bias = "free" if self.output_bias != 0.0 else "decayed"
-        free = check_choice(bias, "bias", ("free", "decayed", "none")) == "free"
+        free = self.output_bias != 0.0 if free_bias is None else check_bool(free_bias, "free_bias")
         norms = np.linalg.norm(self.hidden_weights, axis=1)
         if not free or self.gates is not None:
             norms = np.hypot(norms, self.hidden_bias)

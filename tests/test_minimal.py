@@ -60,9 +60,9 @@ def outputs_of(network, X):
 def test_any_network(m, d, n, bias, gated, seed):
     network = draw(m, d, bias, gated, seed)
     X = np.random.default_rng(seed + 1).standard_normal((n, d))
-    pruned = network.prune(X, bias=bias)
+    pruned = network.prune(X, free_bias=bias == "free")
     check_pruned(network, pruned, X, bias)
-    assert pruned.prune(X, bias=bias) is pruned
+    assert pruned.prune(X, free_bias=bias == "free") is pruned
 
 
 @pytest.mark.parametrize("gated", [False, True])
@@ -97,7 +97,7 @@ def test_a_constant_goes_into_the_free_output_bias():
     network = Network([[0.0], [1.0]], [2.0, 0.5], [3.0, 1.0], 1.0)
     pruned = network.prune([[1.0], [2.0], [-1.0]])
     assert (pruned.n_neurons, pruned.output_bias) == (1, pytest.approx(7.0))
-    kept = network.prune([[1.0], [2.0], [-1.0]], bias="decayed")
+    kept = network.prune([[1.0], [2.0], [-1.0]], free_bias=False)
     assert kept is network
 
 
@@ -120,10 +120,27 @@ def test_badly_scaled_neurons():
     check_pruned(split, pruned, rows, "decayed")
 
 
+def test_nearly_constant_neurons_stay_small():
+    # their weight decay is tiny, so nothing but rounding is lost where they grow
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        n, d = rng.integers(5, 50), rng.integers(1, 4)
+        rows, m = rng.standard_normal((n, d)), 100
+        W = rng.standard_normal((m, d)) * 10.0 ** rng.uniform(-8, 8, (m, 1))
+        b = rng.standard_normal(m) * 10.0 ** rng.uniform(-8, 8, m)
+        network = Network(W, b, rng.standard_normal(m), 1.0)
+        pruned = network.prune(rows)
+        size = (np.maximum(rows @ W.T + b, 0.0) @ np.abs(network.output_weights)).max()
+        error = np.abs(pruned.predict(rows) - network.predict(rows)).max()
+        assert error <= 1e-10 * size
+        assert pruned.n_neurons <= n - 1
+        assert pruned.prune(rows) is pruned
+
+
 def test_wrong_arguments():
     network = draw(3, 2, "free", False, 0)
-    with pytest.raises(ValueError, match="bias must be one of"):
-        network.prune(X, bias="some")
+    with pytest.raises(TypeError, match="free_bias must be a bool"):
+        network.prune(X, free_bias="free")
     with pytest.raises(ValueError, match="expected 2"):
         network.prune(X[:, :1])
 

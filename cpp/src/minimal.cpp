@@ -16,21 +16,17 @@ constexpr double kDependent = 1e-12;  // singular values of unit columns below t
 constexpr double kRounding = 1e-15;   // entries of unit vectors below this say nothing
 constexpr double kEven = 1e-12;       // changes of the penalty below this are rounding
 
-// An orthonormal basis of the dependencies of the columns, the constant one last.
-MatrixXd null_space(const MatrixXd& units, const std::vector<Index>& left, bool constant) {
+// An orthonormal basis of the dependencies of the columns that are left.
+MatrixXd null_space(const MatrixXd& units, const std::vector<Index>& left) {
   const auto m = static_cast<Index>(left.size());
-  const Index n = units.rows(), width = m + (constant ? 1 : 0);
   if (m == 0) {
-    return {width, 0};
+    return {0, 0};
   }
-  MatrixXd columns(n, width);
+  MatrixXd columns(units.rows(), m);
   for (Index j = 0; j < m; ++j) {
     columns.col(j) = units.col(left[static_cast<std::size_t>(j)]);
   }
-  if (constant) {
-    columns.col(m).setConstant(1.0 / std::sqrt(static_cast<double>(n)));
-  }
-  const Index rows = std::min(n, width);  // the triangle keeps the decomposition small
+  const Index rows = std::min(units.rows(), m);  // the triangle keeps the decomposition small
   const MatrixXd triangle = Eigen::HouseholderQR<MatrixXd>(columns)
                                 .matrixQR()
                                 .topRows(rows)
@@ -38,13 +34,13 @@ MatrixXd null_space(const MatrixXd& units, const std::vector<Index>& left, bool 
   const Eigen::BDCSVD<MatrixXd> svd(triangle, Eigen::ComputeFullV | Eigen::ComputeThinU);
   const VectorXd& values = svd.singularValues();
   const Index rank = (values.array() > kDependent * values[0]).count();
-  return svd.matrixV().rightCols(width - rank);
+  return svd.matrixV().rightCols(m - rank);
 }
 
 // The step or its opposite: the one that does not raise the penalty. Where neither does, the one
 // along which neurons shrink faster than others grow.
 VectorXd downhill(const VectorXd& step, const VectorXd& sizes, const VectorXd& prices) {
-  const VectorXd slopes = prices.cwiseProduct(step.head(prices.size()));
+  const VectorXd slopes = prices.cwiseProduct(step);
   if (std::abs(slopes.sum()) > kEven * slopes.cwiseAbs().sum()) {
     return slopes.sum() < 0.0 ? step : VectorXd(-step);
   }
@@ -68,15 +64,13 @@ MatrixXd without(const MatrixXd& null, Index j) {
   return reflected.rightCols(null.cols() - 1);
 }
 
-// Let one neuron vanish per dependency; return the change of the constant's size.
-double walk(VectorXd& sizes, const VectorXd& prices, MatrixXd null) {
-  const Index m = sizes.size();
-  double change = 0.0;
+// Let one neuron vanish per dependency.
+void walk(VectorXd& sizes, const VectorXd& prices, MatrixXd null) {
   while (null.cols() > 0) {
     const VectorXd step = downhill(null.col(0), sizes, prices);
     Index first = -1;
     double t = 0.0;
-    for (Index j = 0; j < m; ++j) {
+    for (Index j = 0; j < sizes.size(); ++j) {
       if (step[j] < -kRounding && (first < 0 || sizes[j] / -step[j] < t)) {
         first = j;
         t = sizes[j] / -step[j];
@@ -86,37 +80,43 @@ double walk(VectorXd& sizes, const VectorXd& prices, MatrixXd null) {
       null = null.rightCols(null.cols() - 1).eval();
       continue;
     }
-    sizes = (sizes + t * step.head(m)).cwiseMax(0.0);
+    sizes = (sizes + t * step).cwiseMax(0.0);
     sizes[first] = 0.0;
-    change += step.size() > m ? t * step[m] : 0.0;
     null = without(null, first);
   }
-  return change;
 }
 
 }  // namespace
 
 Sizes minimal_sizes(const MatrixXd& outputs, const VectorXd& costs, bool constant) {
-  const VectorXd lengths = outputs.colwise().norm();
-  MatrixXd units = outputs;
-  VectorXd sizes = lengths;
+  // Centred, a unit of output of a ReLU neuron costs at least 1 / ||centred X||, hidden bias free
+  // or not, so that no neuron grows beyond what the penalty allows and rounding stays small.
+  Eigen::RowVectorXd means = Eigen::RowVectorXd::Zero(outputs.cols());
+  if (constant && outputs.size() > 0) {
+    means = outputs.colwise().mean();
+  }
+  MatrixXd units = outputs.rowwise() - means;
+  const VectorXd lengths = units.colwise().norm(), whole = outputs.colwise().norm();
+  VectorXd sizes = VectorXd::Zero(lengths.size()), factors = sizes;
   std::vector<Index> left;
   for (Index j = 0; j < lengths.size(); ++j) {
-    if (lengths[j] > 0.0) {
+    if (lengths[j] > kDependent * whole[j]) {
       units.col(j) /= lengths[j];
+      if (constant) {  // again: next to a large mean what is left is not orthogonal to constants
+        units.col(j).array() -= units.col(j).mean();
+      }
+      sizes[j] = lengths[j];
       left.push_back(j);
     }
   }
-  double change = 0.0;
-  for (MatrixXd null = null_space(units, left, constant); null.cols() > 0;
-       null = null_space(units, left, constant)) {
+  for (MatrixXd null = null_space(units, left); null.cols() > 0; null = null_space(units, left)) {
     VectorXd part(static_cast<Index>(left.size())), prices(part.size());
     for (Index k = 0; k < part.size(); ++k) {
       const Index j = left[static_cast<std::size_t>(k)];
       part[k] = sizes[j];
       prices[k] = costs[j] / lengths[j];
     }
-    change += walk(part, prices, null);
+    walk(part, prices, null);
     std::vector<Index> kept;
     for (Index k = 0; k < part.size(); ++k) {
       const Index j = left[static_cast<std::size_t>(k)];
@@ -130,8 +130,10 @@ Sizes minimal_sizes(const MatrixXd& outputs, const VectorXd& costs, bool constan
     }
     left = kept;
   }
-  const VectorXd safe = (lengths.array() > 0.0).select(lengths, 1.0);
-  return {sizes.cwiseQuotient(safe), change / std::sqrt(static_cast<double>(outputs.rows()))};
+  for (const Index j : left) {
+    factors[j] = sizes[j] / lengths[j];
+  }
+  return {factors, means.dot((1.0 - factors.array()).matrix().transpose())};
 }
 
 }  // namespace pyconvex

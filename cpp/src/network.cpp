@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "minimal.hpp"
+#include "problem.hpp"
 
 namespace pyconvex {
 
@@ -65,7 +66,9 @@ std::vector<double> Network::predict(MatrixView X) const {
   return prediction;
 }
 
-Network Network::prune(MatrixView X, bool free_bias) const {
+Network Network::prune(MatrixView X, std::optional<bool> free_bias) const {
+  check_finite(X, "X");
+  const bool free = free_bias.value_or(output_bias != 0.0);
   const Index m = n_neurons();
   const Eigen::Map<const VectorXd> output(output_weights.data(), m), bias(hidden_bias.data(), m);
   const Eigen::MatrixXd outputs = hidden_outputs(*this, X) * output.asDiagonal();
@@ -73,11 +76,11 @@ Network Network::prune(MatrixView X, bool free_bias) const {
   if (m > 0) {
     squares = as_rows(hidden_weights).rowwise().squaredNorm();
   }
-  if (!free_bias || gated) {
+  if (!free || gated) {
     squares += bias.cwiseAbs2();
   }
   const VectorXd norms = squares.cwiseSqrt(), heights = output.cwiseAbs();
-  const Sizes sizes = minimal_sizes(outputs, norms.cwiseProduct(heights), free_bias);
+  const Sizes sizes = minimal_sizes(outputs, norms.cwiseProduct(heights), free);
   std::vector<Index> kept;
   VectorXd inner(m), outer(m);  // factors of hidden and output weights, which become balanced
   for (Index j = 0; j < m; ++j) {

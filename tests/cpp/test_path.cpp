@@ -112,6 +112,28 @@ TEST_CASE("pruned networks predict the same with independent neurons") {
   }
 }
 
+TEST_CASE("nearly constant neurons do not spoil the predictions of a pruned network") {
+  const Matrix X = golden::X();
+  const Index m = 60;
+  Network network{Matrix(m, 3), {}, {}, 1.0, false, {}, {}};
+  for (Index j = 0; j < m; ++j) {
+    const auto t = static_cast<double>(j);
+    for (Index k = 0; k < 3; ++k) {
+      network.hidden_weights(j, k) =
+          std::pow(10.0, 8.0 * std::sin(11.0 * t)) * std::sin(3.0 * t + static_cast<double>(k));
+    }
+    network.hidden_bias.push_back(std::pow(10.0, 8.0 * std::cos(13.0 * t)));
+    network.output_weights.push_back(std::sin(7.0 * t + 1.0));
+  }
+  const Network pruned = network.prune(X);  // an output bias counts as free
+  CHECK(pruned.n_neurons() <= 7);
+  CHECK_THROWS_AS(network.prune({X.data(), 12, 2}), std::invalid_argument);
+  const std::vector<double> before = network.predict(X), after = pruned.predict(X);
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    CHECK(std::abs(after[i] - before[i]) <= 1e-10 * 1e8 * m);  // of what the neurons add up to
+  }
+}
+
 TEST_CASE("minimal fits are no worse") {
   pyconvex::FitSettings settings;
   settings.beta = 0.01;

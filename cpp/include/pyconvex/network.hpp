@@ -1,6 +1,7 @@
 // Two-layer networks with explicit weights.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "pyconvex/matrix.hpp"
@@ -26,9 +27,10 @@ struct Network {
 
   /// A network of fewer neurons with the same predictions on X, to rounding, and no larger weight
   /// decay: the neurons' outputs on X become linearly independent (Mishkin & Pilanci 2023).
-  /// `free_bias`: the output bias may change, hidden biases of ReLU networks are not decayed.
-  /// Throws std::invalid_argument if X has other features.
-  Network prune(MatrixView X, bool free_bias) const;
+  /// `free_bias`: the output bias may change, hidden biases of ReLU networks are not decayed; by
+  /// default whether there is an output bias. Throws std::invalid_argument if X has other features
+  /// or is not finite.
+  Network prune(MatrixView X, std::optional<bool> free_bias = {}) const;
 };
 
 }  // namespace pyconvex
