@@ -77,15 +77,14 @@ def bracket_norm(
     only the ``first`` is wanted, after ``max_nodes`` cones (0: no limit) and when ``run`` asks to
     stop. "exact" looks at all vertices; "auto" does so where they are few.
     """
-    rank = rank_of(problem)
-    few = n_vertices(len(problem.X), rank) <= _VERTICES
+    rows, basis = principal_rows(problem)
+    few = n_vertices(len(rows), basis.shape[1]) <= _VERTICES
     if method == "exact" or (method == "auto" and few):
         try:
             return _exact(problem, z, target, kernels, n_threads, run)
         except RuntimeError:  # cells too thin for doubles
             if method == "exact":
                 raise
-    rows, basis = principal_rows(problem)
     value, bound, n_nodes, points, signs, _ = run(
         kernels.bound_norm, rows, z, problem.free_bias, target, tol, first, max_nodes, n_threads
     )

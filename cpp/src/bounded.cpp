@@ -2,6 +2,7 @@
 #include "bounded.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <queue>
 #include <vector>
 
@@ -110,6 +111,15 @@ NormBound Search::result(Index p) {
 }
 
 }  // namespace
+
+std::chrono::steady_clock::time_point deadline_in(double seconds) {
+  using Clock = std::chrono::steady_clock;
+  if (!std::isfinite(seconds)) {
+    return Clock::time_point::max();
+  }
+  const auto limit = std::chrono::duration<double>(std::min(seconds, 1e9));
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(limit);
+}
 
 NormBound bound_norm(MatrixView X, const double* z, bool free_bias, const BoundLimits& limits) {
   return Search(X, z, free_bias, limits).run(X.cols);

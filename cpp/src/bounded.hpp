@@ -9,6 +9,9 @@
 
 namespace pyconvex {
 
+/// The time so many seconds from now; never, where they are infinite.
+std::chrono::steady_clock::time_point deadline_in(double seconds);
+
 /// When to stop.
 struct BoundLimits {
   double target = 0.0;         // a bound of (1 + tol) target is good enough

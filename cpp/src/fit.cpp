@@ -100,11 +100,7 @@ void Task::choose_pricing() {
   proof.tol = settings.tol;
   proof.limited = !global;
   proof.n_threads = settings.n_threads;
-  if (std::isfinite(settings.time_limit)) {
-    proof.deadline = std::chrono::steady_clock::now() +
-                     std::chrono::microseconds(
-                         static_cast<std::int64_t>(std::min(settings.time_limit, 1e9) * 1e6));
-  }
+  proof.deadline = deadline_in(settings.time_limit);
   auto chosen = std::make_unique<BoundedPricing>(settings.random_state, proof);
   bounded = chosen.get();
   pricing = std::move(chosen);

@@ -1,7 +1,6 @@
 #include "pyconvex/price.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -74,11 +73,7 @@ NormBound prove(const Problem& problem, const VectorXd& z, double target,
   rules.max_nodes =
       settings.max_nodes > 0 || settings.method != "auto" ? settings.max_nodes : kAutoNodes;
   rules.n_threads = settings.n_threads;
-  if (std::isfinite(settings.time_limit)) {
-    const auto limit = std::chrono::duration<double>(std::min(settings.time_limit, 1e9));
-    rules.deadline = std::chrono::steady_clock::now() +
-                     std::chrono::duration_cast<std::chrono::steady_clock::duration>(limit);
-  }
+  rules.deadline = deadline_in(settings.time_limit);
   return bracket_norm(problem, z, rules);
 }
 
