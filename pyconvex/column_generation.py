@@ -106,7 +106,7 @@ class Solver:
             neurons = self._recomputed(neurons)
             objective = problem.objective(neurons.residual, neurons.U)
             z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
-            norm, columns = self._price(z, neurons, objective, monitor)
+            norm, columns = self._price(z, neurons, objective, idle > 0, monitor)
             complete = not monitor.out_of_time()
             if complete:  # else the dual stays that of the last round
                 dual = problem.dual_objective(z, norm)
@@ -121,7 +121,8 @@ class Solver:
             if status is not None:
                 return neurons, dual, status
             # The gap shrinks like the root of the distance to the optimum over these neurons.
-            target = objective * max(min(1e-4 * gap, gap * gap), _NO_PROGRESS)
+            step = min(1e-4 * gap, gap * gap) if idle == 0 else 0.0
+            target = objective * max(step, _NO_PROGRESS)
             moved = self._refine(self._add(neurons, columns), target, monitor)
             progress = objective - problem.objective(moved.residual, moved.U)
             idle = 0 if progress > _NO_PROGRESS * objective else idle + 1
@@ -131,13 +132,13 @@ class Solver:
                 return neurons, dual, Status.STALLED
 
     def _price(
-        self, z: Array, neurons: Neurons, objective: float, monitor: Monitor
+        self, z: Array, neurons: Neurons, objective: float, stuck: bool, monitor: Monitor
     ) -> tuple[float, Columns]:
-        """Return the dual norm and new columns; look harder before a certificate."""
+        """Return the dual norm and new columns; look harder before a certificate or if stuck."""
         problem = self.problem
         norm, columns = self.pricing(problem, z, neurons.U, neurons.signs, monitor.run)
-        gap = relative_gap(objective, problem.dual_objective(z, norm))
-        if gap <= self.tol and not self.pricing.exact and not monitor.out_of_time():
+        harder = stuck or relative_gap(objective, problem.dual_objective(z, norm)) <= self.tol
+        if harder and not self.pricing.exact and not monitor.out_of_time():
             return self.pricing(problem, z, neurons.U, neurons.signs, monitor.run, effort=_CONFIRM)
         return norm, columns
 

@@ -1,7 +1,7 @@
 """Pricing: the dual norm N(z) over patterns or over the sphere, and the neurons that attain it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +14,9 @@ from pyconvex.program import Problem
 Run = Callable[..., Any]  # calls a kernel with a stop flag as last argument
 
 _CHUNK = 64  # cells projected between two looks at the best norm so far
+_FRESH = 8  # Gaussian starts of a local search that has maxima to start from
+_POOL = 64  # maxima that the next search starts from, beyond those at the neurons
+_NEAR = 0.5  # of beta: a maximum above may soon exceed beta
 
 
 def run_whole(kernel: Callable[..., Any], *args: Any) -> Any:
@@ -48,7 +51,7 @@ class Columns:
     def __len__(self) -> int:
         return len(self.values)
 
-    def __getitem__(self, key: NDArray[np.int64]) -> "Columns":
+    def __getitem__(self, key: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Columns":
         return Columns(
             self.points[key], self.signs[key], self.tight[key], self.pattern[key], self.values[key]
         )
@@ -124,29 +127,40 @@ class LocalPricing:
     """N(z) by local search over the sphere: a lower estimate from many starts.
 
     Each start walks through the cells along facets to a local maximum of z . (X u)_+
-    (``walk``); starts are Gaussian directions, data points, the gradient of the linear part and
-    the present neurons.
+    (``walk``); starts are Gaussian directions, data points, the gradient of the linear part, the
+    present neurons and the maxima of the last search, which are near those of this one.
     """
 
     kernels: ModuleType
     n_threads: int
     rng: np.random.Generator
-    n_starts: int = 32
+    n_starts: int = 32  # Gaussian ones, of the first search
+    maxima: list[Columns] = field(default_factory=list)  # one item: of the last search
     exact = False
 
     def __call__(
         self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
     ) -> tuple[float, Columns]:
         """Return the best value found and the distinct columns above beta, best first."""
-        fresh = self._starts(problem, z, effort * self.n_starts)
-        both = np.concatenate([fresh, fresh, neurons])
-        side = np.concatenate([np.ones(len(fresh)), -np.ones(len(fresh)), signs])
-        return self.walk_from(problem, z, both, side, run)
+        first = effort > 1 or not self.maxima
+        fresh = self._starts(problem, z, effort * self.n_starts if first else _FRESH)
+        both = np.concatenate([fresh, fresh, neurons, *(m.points for m in self.maxima)])
+        sides = np.repeat([1.0, -1.0], len(fresh))
+        sides = np.concatenate([sides, signs, *(m.signs for m in self.maxima)])
+        norm, columns = self._climb(problem, z, both, sides, _NEAR * problem.beta, run)
+        self.maxima[:] = [columns[: _POOL + len(neurons)]]
+        return norm, columns[columns.values > problem.beta]
 
     def walk_from(
         self, problem: Problem, z: Array, starts: Array, signs: Array, run: Run
     ) -> tuple[float, Columns]:
         """Do the same from given starting points (k, p), each with the sign of its output."""
+        return self._climb(problem, z, starts, signs, problem.beta, run)
+
+    def _climb(
+        self, problem: Problem, z: Array, starts: Array, signs: Array, above: float, run: Run
+    ) -> tuple[float, Columns]:
+        """Return the best value and the distinct maxima whose value exceeds ``above``."""
         walks = []
         for sign in (1.0, -1.0):
             points, tight = run(
@@ -166,7 +180,7 @@ class LocalPricing:
             walks.append((points, np.full(len(points), sign), tight, outputs @ (sign * z)))
         points, signs, tight, values = (np.concatenate(part) for part in zip(*walks, strict=True))
         order = np.argsort(-values, kind="stable")
-        order = order[values[order] > problem.beta]
+        order = order[values[order] > above]
         norm = float(values.max()) if len(values) else 0.0
         columns = Columns(points, signs, tight, np.full(len(values), -1), values)[order]
         return norm, columns[self._distinct(problem, columns)]

@@ -50,7 +50,8 @@ Solution Solver::solve(const State& start) {
     const VectorXd z = problem_.multiplier(state.residual);
     double norm = pricing_.price(problem_, z, state.U, state.signs, 1, columns);
     double dual = problem_.dual_objective(z, norm);
-    if (relative_gap(objective, dual) <= limits_.tol && !pricing_.exact()) {
+    const bool harder = idle > 0 || relative_gap(objective, dual) <= limits_.tol;
+    if (harder && !pricing_.exact()) {  // before a certificate, or if stuck
       norm = pricing_.price(problem_, z, state.U, state.signs, kConfirm, columns);
       dual = problem_.dual_objective(z, norm);
     }
@@ -68,7 +69,8 @@ Solution Solver::solve(const State& start) {
     // The gap shrinks like the root of the distance to the optimum over these neurons.
     State moved = state;
     add(moved, columns);
-    refine(moved, objective * std::max(std::min(1e-4 * gap, gap * gap), kNoProgress));
+    const double step = idle == 0 ? std::min(1e-4 * gap, gap * gap) : 0.0;
+    refine(moved, objective * std::max(step, kNoProgress));
     const double progress = objective - problem_.objective(moved.residual, moved.U);
     idle = progress > kNoProgress * objective ? 0 : idle + 1;
     if (progress > -kRise * objective) {  // never go up, nor follow a NaN

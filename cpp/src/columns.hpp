@@ -19,6 +19,14 @@ struct Columns {
   Eigen::VectorXd values;      // a column improves the objective iff its value exceeds beta
 
   Index size() const { return points.rows(); }
+  /// The first k.
+  Columns best(Index k) const {
+    return {points.topRows(k),
+            signs.head(k),
+            tight.topRows(k),
+            {pattern.begin(), pattern.begin() + k},
+            values.head(k)};
+  }
 };
 
 /// Finds the dual norm N(z) and the columns above beta.

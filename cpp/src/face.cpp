@@ -12,6 +12,9 @@ VectorXd row_norms(const Rows& X) {
   return X.rowwise().norm();
 }
 
+Samples::Samples(MatrixView view)
+    : X(as_rows(view)), norms(row_norms(X)), features(X.transpose()) {}
+
 void unpack_bits(const std::uint64_t* packed, Index n, bool* on) {
   for (Index i = 0; i < n; ++i) {
     on[i] = ((packed[i / 64] >> (i % 64)) & 1U) != 0;
@@ -44,11 +47,7 @@ void face_basis(const Rows& X, const std::int64_t* tight, Index n_tight, bool fr
     face.basis.setIdentity(p, p);
     return;
   }
-  MatrixXd rows(p, n_tight);
-  for (Index j = 0; j < n_tight; ++j) {
-    rows.col(j) = X.row(tight[j]);
-  }
-  face.rows.compute(rows);
+  factor_rows(X, tight, n_tight, face);
   face.basis = MatrixXd::Identity(p, p).rightCols(p - n_tight);
   face.basis.applyOnTheLeft(face.rows.householderQ());
   if (free_bias) {  // (I - b b^T)^(-1/2) restores orthonormality without the bias coordinate
@@ -59,6 +58,30 @@ void face_basis(const Rows& X, const std::int64_t* tight, Index n_tight, bool fr
       face.basis.noalias() += Bb * b.transpose() * ((1.0 / std::sqrt(1.0 - bb) - 1.0) / bb);
     }
   }
+}
+
+void factor_rows(const Rows& X, const std::int64_t* tight, Index n_tight, Face& face) {
+  MatrixXd rows(X.cols(), n_tight);
+  for (Index j = 0; j < n_tight; ++j) {
+    rows.col(j) = X.row(tight[j]);
+  }
+  face.rows.compute(rows);
+}
+
+VectorXd project_on_face(const Face& face, const VectorXd& q, bool free_bias) {
+  const auto project = [&](VectorXd v) {
+    v.applyOnTheLeft(face.rows.householderQ().adjoint());
+    v.head(face.rows.cols()).setZero();
+    v.applyOnTheLeft(face.rows.householderQ());
+    return v;
+  };
+  VectorXd point = project(q);
+  if (free_bias) {  // the basis is orthonormal without the bias coordinate
+    const VectorXd axis = project(VectorXd::Unit(q.size(), q.size() - 1));
+    const double bb = axis[q.size() - 1];
+    point += axis * (point[q.size() - 1] / (1.0 - bb));
+  }
+  return point;
 }
 
 // The norm rho of the solution solves ||(rho M + beta I)^-1 c|| = 1. One over that norm is a
@@ -93,13 +116,10 @@ double penalised_dot(const ConstVector& u, const ConstVector& v, bool free_bias)
   return u.head(p).dot(v.head(p));
 }
 
-VectorXd face_minimiser(const MatrixXd& H, const VectorXd& q, const MatrixXd& basis, double ridge,
-                        double beta, bool unpenalised, double size) {
+VectorXd face_minimiser(const MatrixXd& H, const VectorXd& q, const MatrixXd& basis, double beta,
+                        bool unpenalised, double size) {
   const VectorXd c = basis.transpose() * q;
   const Index f = c.size();
-  if (ridge > 0.0) {
-    return basis * (c / ridge);
-  }
   const bool whole = f == q.size();  // then the basis is the identity
   const MatrixXd M = whole ? H : MatrixXd(basis.transpose() * (H * basis));
   if (!unpenalised) {

@@ -25,6 +25,15 @@ inline Rows as_rows(MatrixView X) {
 /// Euclidean norms of the rows.
 Eigen::VectorXd row_norms(const Rows& X);
 
+/// The rows of X, and what makes passing over them fast.
+struct Samples {
+  Rows X;
+  Eigen::VectorXd norms;  // of the rows
+  RowMatrix features;     // X^T: each feature in one piece (p x n)
+
+  explicit Samples(MatrixView view);
+};
+
 /// One packed pattern as n bools.
 void unpack_bits(const std::uint64_t* packed, Index n, bool* on);
 
@@ -46,15 +55,20 @@ struct Face {
 void face_basis(const Rows& X, const std::int64_t* tight, Index n_tight, bool free_bias,
                 Face& face);
 
+/// The QR alone.
+void factor_rows(const Rows& X, const std::int64_t* tight, Index n_tight, Face& face);
+
+/// basis basis^T q for a face with at least one tight row, from the QR alone.
+Eigen::VectorXd project_on_face(const Face& face, const Eigen::VectorXd& q, bool free_bias);
+
 /// argmin over v of v^T M v / 2 - c^T v + beta ||v||; `start` is a guess of ||v||.
 Eigen::VectorXd shrink(const Eigen::MatrixXd& M, const ConstVector& c, double beta, double start);
 
-/// Minimiser over a face of u^T H u / 2 - q . u + ridge ||u||^2 / 2 + beta ||u||; with a ridge H
-/// must be zero. `unpenalised`: the last basis vector does not count in the norms; `size` is a
-/// guess of the norm.
+/// Minimiser over a face of u^T H u / 2 - q . u + beta ||u||. `unpenalised`: the last basis vector
+/// does not count in the norm; `size` is a guess of the norm.
 Eigen::VectorXd face_minimiser(const Eigen::MatrixXd& H, const Eigen::VectorXd& q,
-                               const Eigen::MatrixXd& basis, double ridge, double beta,
-                               bool unpenalised, double size);
+                               const Eigen::MatrixXd& basis, double beta, bool unpenalised,
+                               double size);
 
 /// Inner product without the bias coordinate where that one is unpenalised.
 double penalised_dot(const ConstVector& u, const ConstVector& v, bool free_bias);

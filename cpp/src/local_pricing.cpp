@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "collector.hpp"
 #include "pyconvex/pricing.hpp"
@@ -11,15 +12,18 @@ namespace {
 
 using Eigen::VectorXd;
 
-constexpr Index kStarts = 32;  // Gaussian starts of a local search
+constexpr Index kStarts = 32;  // Gaussian starts of the first search
+constexpr Index kFresh = 8;    // of those that have maxima to start from
+constexpr Index kPool = 64;  // maxima that the next search starts from, beyond those at the neurons
+constexpr double kNear = 0.5;  // of beta: a maximum above may soon exceed beta
 
 MatrixView view(const RowMatrix& matrix) {
   return {matrix.data(), matrix.rows(), matrix.cols()};
 }
 
-// Unit neurons of positive value into `found`; returns the best value.
-double collect(const Problem& problem, const VectorXd& target, double sign, RowMatrix& points,
-               const TightRows& tight, Collector& found) {
+// Unit neurons of value > `above` into `found`; returns the best value.
+double collect(const Problem& problem, const VectorXd& target, double sign, double above,
+               RowMatrix& points, const TightRows& tight, Collector& found) {
   const VectorXd norms = problem.norms(points);
   const Index p = points.cols();
   const double radius = problem.free_bias ? problem.radius() : 0.0;
@@ -35,7 +39,7 @@ double collect(const Problem& problem, const VectorXd& target, double sign, RowM
     const VectorXd output = (problem.X * points.row(k).transpose()).cwiseMax(0.0);
     const double value = target.dot(output);
     best = std::max(best, value);
-    if (value > problem.beta) {
+    if (value > above) {
       found.add(points.row(k), sign, value, tight.row(k).data(), -1);
     }
   }
@@ -76,17 +80,27 @@ RowMatrix rows_of_sign(const RowMatrix& points, const VectorXd& signs, double si
 
 double LocalPricing::price(const Problem& problem, const VectorXd& z, const RowMatrix& U,
                            const VectorXd& signs, int effort, Columns& columns) {
-  const RowMatrix fresh = starts(problem, z, effort * kStarts);
-  RowMatrix both(2 * fresh.rows() + U.rows(), fresh.cols());
-  both << fresh, fresh, U;
-  VectorXd sides = VectorXd::Ones(both.rows());
-  sides.segment(fresh.rows(), fresh.rows()).setConstant(-1.0);
-  sides.tail(U.rows()) = signs;
-  return walk_from(problem, z, both, sides, columns);
+  const bool first = effort > 1 || std::exchange(first_, false);
+  const RowMatrix fresh = starts(problem, z, first ? effort * kStarts : kFresh);
+  const Index k = fresh.rows();
+  maxima_.points.conservativeResize(Eigen::NoChange, fresh.cols());  // at first there are none
+  RowMatrix both(2 * k + U.rows() + maxima_.size(), fresh.cols());
+  both << fresh, fresh, U, maxima_.points;
+  VectorXd sides(both.rows());
+  sides << VectorXd::Ones(k), -VectorXd::Ones(k), signs, maxima_.signs;
+  const double norm = climb(problem, z, both, sides, kNear * problem.beta, columns);
+  maxima_ = columns.best(std::min(columns.size(), kPool + U.rows()));
+  columns = columns.best((columns.values.array() > problem.beta).count());
+  return norm;
 }
 
 double LocalPricing::walk_from(const Problem& problem, const VectorXd& z, const RowMatrix& starts,
                                const VectorXd& signs, Columns& columns) const {
+  return climb(problem, z, starts, signs, problem.beta, columns);
+}
+
+double LocalPricing::climb(const Problem& problem, const VectorXd& z, const RowMatrix& starts,
+                           const VectorXd& signs, double above, Columns& columns) const {
   TightRows tight[2];
   Collector found;
   double norm = 0.0;
@@ -98,7 +112,7 @@ double LocalPricing::walk_from(const Problem& problem, const VectorXd& z, const 
     tight[side].resize(from.rows(), from.cols());
     walk(problem.rows(), target.data(), view(from), problem.free_bias, points.data(),
          tight[side].data(), n_threads_);
-    norm = std::max(norm, collect(problem, target, sign, points, tight[side], found));
+    norm = std::max(norm, collect(problem, target, sign, above, points, tight[side], found));
   }
   columns = distinct(problem, found.sorted(problem.X.cols()));
   return norm;

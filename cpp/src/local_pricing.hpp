@@ -9,7 +9,8 @@
 namespace pyconvex {
 
 /// Each start walks through the cells along facets to a local maximum of z . (X u)_+; starts are
-/// Gaussian directions, data points, the gradient of the linear part and the present neurons.
+/// Gaussian directions, data points, the gradient of the linear part, the present neurons and the
+/// maxima of the last search, which are near those of this one.
 class LocalPricing : public Pricer {
  public:
   LocalPricing(std::uint64_t random_state, int n_threads)
@@ -24,10 +25,14 @@ class LocalPricing : public Pricer {
                    const Eigen::VectorXd& signs, Columns& columns) const;
 
  private:
+  double climb(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& starts,
+               const Eigen::VectorXd& signs, double above, Columns& columns) const;
   RowMatrix starts(const Problem& problem, const Eigen::VectorXd& z, Index n_starts);
 
   Random random_;
   int n_threads_;
+  Columns maxima_;
+  bool first_ = true;
 };
 
 }  // namespace pyconvex

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
+
+#include "preactivations.hpp"
 
 namespace pyconvex {
 
@@ -10,9 +13,7 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 Workspace::Workspace(Index n, Index p, StopFlag stop_)
-    : stop(stop_), a(n), b(n), on(n), before(n), is_tight(n), held(n), masked(p, n) {
-  kinks.reserve(static_cast<std::size_t>(n));
-}
+    : stop(stop_), a(n), b(n), times(n), on(n), held(n), masked(p, n) {}
 
 double norm_slope(double beta, double uu, double up, double pp, double t) {
   if (beta == 0.0) {
@@ -37,6 +38,10 @@ double first_zero(const Slope& slope, double low, double high) {
   return high;
 }
 
+constexpr Index kAfresh = 16;  // moves until the preactivations are computed afresh
+constexpr double kNear = 4.0;  // most searches end at 1, the minimiser of the first piece
+constexpr double kFar = std::numeric_limits<double>::max();
+
 // One run of `descend`: its arguments in their order, then what its steps share.
 struct Descent {
   enum class Step { done, moved, settled };
@@ -45,8 +50,7 @@ struct Descent {
     Index row;
   };
 
-  const Rows& X;
-  const VectorXd& norms;
+  const Samples& samples;
   MatrixXd& H;
   const ConstVector& curvature;
   const ConstVector& slopes;
@@ -58,11 +62,15 @@ struct Descent {
   std::int64_t* tight;
   Workspace& work;
 
+  const Rows& X = samples.X;
+  const VectorXd& norms = samples.norms;
   Index n = X.rows(), p = X.cols();
   Index n_tight = count_tight(tight, p);
   VectorXd q = VectorXd::Zero(p);
   double noise = kRounding * slopes.cwiseAbs().dot(norms);  // of q
   Face face = {};
+  bool new_face = true;  // the rows that are tight have changed
+  Index n_moves = 0;
 
   Index run(Index max_steps);
   void start();
@@ -70,7 +78,8 @@ struct Descent {
   bool bias_first(VectorXd& target) const;
   Step move_along(const VectorXd& target, const VectorXd& direction, bool sliding);
   Stop line_search(const VectorXd& direction);
-  void collect_kinks(double length);
+  bool collect_kinks(double above, double upto);
+  VectorXd minimiser(double size);
   void switch_row(Index row, double sign);
   void tighten(Index row);
   bool release();
@@ -78,14 +87,10 @@ struct Descent {
 };
 
 void Descent::start() {
-  work.is_tight.setConstant(false);
   work.held.setConstant(false);
-  for (Index j = 0; j < n_tight; ++j) {
-    work.is_tight[tight[j]] = true;
-  }
   work.a.noalias() = X * u;
   for (Index i = 0; i < n; ++i) {
-    if (on[i] && !work.is_tight[i]) {
+    if (on[i] && std::find(tight, tight + n_tight, i) == tight + n_tight) {
       q += slopes[i] * X.row(i).transpose();
     }
   }
@@ -108,11 +113,8 @@ Index Descent::run(Index max_steps) {
 }
 
 Descent::Step Descent::advance() {
-  face_basis(X, tight, n_tight, free_bias, face);
-  const double size = std::sqrt(penalised_dot(u, u, free_bias));
-  const bool bias_only = free_bias && n_tight == 0;
-  VectorXd target = face_minimiser(H, q, face.basis, ridge, beta, bias_only, size);
-  const bool sliding = bias_only && ridge > 0.0 && bias_first(target);
+  VectorXd target = minimiser(std::sqrt(penalised_dot(u, u, free_bias)));
+  const bool sliding = free_bias && n_tight == 0 && ridge > 0.0 && bias_first(target);
   const double left = std::sqrt(penalised_dot(target, target, free_bias));
   if (target.isZero(0.0) || (ridge > 0.0 && !sliding && ridge * left <= noise)) {
     u.setZero();  // straight to the apex: no kink lies in between
@@ -132,6 +134,22 @@ Descent::Step Descent::advance() {
                                                  : Step::settled;
 }
 
+// The minimiser on the present face, with `size` as a guess of its norm.
+VectorXd Descent::minimiser(double size) {
+  if (ridge > 0.0) {
+    if (new_face && n_tight > 0) {
+      factor_rows(X, tight, n_tight, face);
+    }
+    new_face = false;
+    return (n_tight > 0 ? project_on_face(face, q, free_bias) : q) / ridge;
+  }
+  if (new_face) {
+    face_basis(X, tight, n_tight, free_bias, face);
+  }
+  new_face = false;
+  return face_minimiser(H, q, face.basis, beta, free_bias && n_tight == 0, size);
+}
+
 // Correct `target` where nothing bounds the bias: along it the objective is linear. Move the bias
 // alone, until some kink stops it (true); where its slope is nil move the rest.
 bool Descent::bias_first(VectorXd& target) const {
@@ -146,15 +164,15 @@ bool Descent::bias_first(VectorXd& target) const {
 }
 
 Descent::Step Descent::move_along(const VectorXd& target, const VectorXd& direction, bool sliding) {
-  work.b.noalias() = X * direction;
-  std::copy_n(on, n, work.before.data());
+  preactivate(samples.features.data(), n, p, direction.data(), work.b.data());
+  for (Index j = 0; j < n_tight; ++j) {
+    work.b[tight[j]] = 0.0;
+  }
+  work.flipped.clear();
   const Stop stop = line_search(direction);
-  bool same_cell = !sliding;
-  for (Index i = 0; i < n; ++i) {
-    if (on[i] != work.before[i]) {
-      same_cell = false;
-      switch_row(i, on[i] ? 1.0 : -1.0);
-    }
+  const bool same_cell = !sliding && work.flipped.empty();
+  for (const Index i : work.flipped) {
+    switch_row(i, on[i] ? 1.0 : -1.0);
   }
   // Inside the cell t = 1 is exact: for short directions rounding would say anything.
   const bool arrived =
@@ -164,7 +182,11 @@ Descent::Step Descent::move_along(const VectorXd& target, const VectorXd& direct
   } else {
     u += stop.t * direction;
   }
-  work.a.noalias() = X * u;
+  if (++n_moves % kAfresh == 0) {
+    preactivate(samples.features.data(), n, p, u.data(), work.a.data());
+  } else {
+    work.a += (arrived ? 1.0 : stop.t) * work.b;
+  }
   if (stop.t > 0.0) {
     work.held.setConstant(false);
   }
@@ -182,27 +204,28 @@ Descent::Step Descent::move_along(const VectorXd& target, const VectorXd& direct
 Descent::Stop Descent::line_search(const VectorXd& direction) {
   const VectorXd& a = work.a;
   const VectorXd& b = work.b;
+  const VectorXd Hd = H * direction;
   const double uu = penalised_dot(u, u, free_bias);
   const double up = penalised_dot(u, direction, free_bias);
   const double pp = penalised_dot(direction, direction, free_bias);
-  double slope = ridge * up, curve = ridge * pp;
-  for (Index i = 0; i < n; ++i) {
-    if (on[i] && !work.is_tight[i]) {
-      slope += (curvature[i] * a[i] - slopes[i]) * b[i];
-      curve += curvature[i] * b[i] * b[i];
-    }
-  }
+  double slope = ridge * up + u.dot(Hd) - q.dot(direction);
+  double curve = ridge * pp + direction.dot(Hd);
   const auto slope_at = [&](double t) {
     return slope + t * curve + norm_slope(beta, uu, up, pp, t);
   };
   Kinks& kinks = work.kinks;
-  collect_kinks(direction.norm());
+  kink_times(a.data(), b.data(), on, norms.data(), resting(direction.norm(), u.norm()), n,
+             work.times.data());
+  collect_kinks(-1.0, kNear);
   const bool kink_here = !kinks.empty() && kinks.front().first <= 0.0;
   if (slope_at(0.0) >= 0.0 && !(kink_here && mode == Mode::crossing)) {
     return {0.0, -1};
   }
-  double low = 0.0;
-  while (!kinks.empty()) {
+  double low = 0.0, seen = kNear;
+  const auto collect_rest = [&] {
+    return seen < kFar && slope_at(seen) < 0.0 && collect_kinks(std::exchange(seen, kFar), kFar);
+  };
+  while (!kinks.empty() || collect_rest()) {
     const auto [t, i] = kinks.front();
     if (slope_at(t) >= 0.0 && t > low) {
       return {first_zero(slope_at, low, t), -1};
@@ -220,6 +243,7 @@ Descent::Stop Descent::line_search(const VectorXd& direction) {
     curve += d_curve;
     low = t;
     on[i] = !on[i];
+    work.flipped.push_back(i);
     std::pop_heap(kinks.begin(), kinks.end(), std::greater<>());
     kinks.pop_back();
   }
@@ -233,17 +257,18 @@ Descent::Stop Descent::line_search(const VectorXd& direction) {
   return {first_zero(slope_at, low, high), -1};
 }
 
-// The kinks ahead, as a heap: the nearest is in front, few are ever needed.
-void Descent::collect_kinks(double length) {
-  work.kinks.clear();
-  const double rest = resting(length, u.norm());
+// The kinks of a range of t, as a heap: the nearest is in front, few are ever needed. Says whether
+// there are any.
+bool Descent::collect_kinks(double above, double upto) {
+  Kinks& kinks = work.kinks;
+  kinks.clear();
   for (Index i = 0; mode != Mode::gated && i < n; ++i) {
-    const double a = work.a[i], b = work.b[i];
-    if (!work.is_tight[i] && std::abs(b) > rest * norms[i] && (b < 0.0) == on[i]) {
-      work.kinks.emplace_back(std::max(on[i] ? a : -a, 0.0) / std::abs(b), i);
+    if (work.times[i] <= upto && work.times[i] > above) {
+      kinks.emplace_back(work.times[i], i);
     }
   }
-  std::make_heap(work.kinks.begin(), work.kinks.end(), std::greater<>());
+  std::make_heap(kinks.begin(), kinks.end(), std::greater<>());
+  return !kinks.empty();
 }
 
 // Add (sign = 1) or take away (-1) a row's part of the linear and quadratic term.
@@ -260,7 +285,7 @@ void Descent::tighten(Index row) {
     switch_row(row, -1.0);
   }
   tight[n_tight++] = row;
-  work.is_tight[row] = true;
+  new_face = true;
 }
 
 // Release the row that is most worth it; false where none is.
@@ -282,7 +307,7 @@ bool Descent::release() {
   const Index row = tight[where];
   std::copy(tight + where + 1, tight + n_tight, tight + where);
   tight[--n_tight] = -1;
-  work.is_tight[row] = false;
+  new_face = true;
   work.held[row] = true;
   on[row] = side;
   if (side) {
@@ -316,10 +341,10 @@ double Descent::worst_multiplier(const VectorXd& gradient, Index& where, bool& s
 
 }  // namespace
 
-Index descend(const Rows& X, const VectorXd& norms, MatrixXd& H, const ConstVector& curvature,
+Index descend(const Samples& samples, MatrixXd& H, const ConstVector& curvature,
               const ConstVector& slopes, double ridge, double beta, bool free_bias, Mode mode,
               VectorRef u, bool* on, std::int64_t* tight, Index max_steps, Workspace& work) {
-  Descent descent{X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on, tight, work};
+  Descent descent{samples, H, curvature, slopes, ridge, beta, free_bias, mode, u, on, tight, work};
   return descent.run(max_steps);
 }
 

@@ -27,11 +27,13 @@ using Kinks = std::vector<std::pair<double, Index>>;  // how far along a line, a
 struct Workspace {
   Workspace(Index n, Index p, StopFlag stop_);
   StopFlag stop;
-  Eigen::VectorXd a, b;  // preactivations of u and of the direction
-  Eigen::Array<bool, Eigen::Dynamic, 1> on, before, is_tight;
+  Eigen::VectorXd a, b;   // preactivations of u and of the direction
+  Eigen::VectorXd times;  // when each row meets its kink
+  Eigen::Array<bool, Eigen::Dynamic, 1> on;
   Eigen::Array<bool, Eigen::Dynamic, 1> held;  // released since the last move, in vain
   Kinks kinks;
-  Eigen::MatrixXd masked;  // p x n: what masked_gram needs
+  std::vector<Index> flipped;  // rows whose bits a line search changed
+  Eigen::MatrixXd masked;      // p x n: what masked_gram needs
 };
 
 /// Change of a unit row's preactivation that is rounding, for a step from weights of given norm.
@@ -48,9 +50,9 @@ double norm_slope(double beta, double uu, double up, double pp, double t);
 ///
 /// with a = X u. Changes `u`, `on`, `tight` and `H`, the masked Gram of the rows that are on and
 /// not tight. Returns the number of steps; ends early once work.stop is set.
-Index descend(const Rows& X, const Eigen::VectorXd& norms, Eigen::MatrixXd& H,
-              const ConstVector& curvature, const ConstVector& slopes, double ridge, double beta,
-              bool free_bias, Mode mode, VectorRef u, bool* on, std::int64_t* tight,
-              Index max_steps, Workspace& work);
+/// With a ridge H, the curvatures and beta must be zero.
+Index descend(const Samples& samples, Eigen::MatrixXd& H, const ConstVector& curvature,
+              const ConstVector& slopes, double ridge, double beta, bool free_bias, Mode mode,
+              VectorRef u, bool* on, std::int64_t* tight, Index max_steps, Workspace& work);
 
 }  // namespace pyconvex

@@ -6,9 +6,7 @@
 namespace pyconvex {
 
 /// Everything that the steps of a refinement read and change.
-struct Refinement {
-  Rows X;
-  Eigen::VectorXd norms;
+struct Refinement : Samples {
   Eigen::VectorXd sample_weight;
   double beta;
   bool intercept;

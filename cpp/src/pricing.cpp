@@ -212,9 +212,8 @@ PYCONVEX_CLONES void add_sums(const double* sums, const std::uint64_t* words, In
 // Minimises ||u||^2 / 2 - z . (X u)_+, whose minima are the same up to scale.
 void walk(MatrixView X, const double* z, MatrixView starts, bool free_bias, double* points,
           std::int64_t* tight, int n_threads, StopFlag stop) {
-  const Rows rows = as_rows(X);
+  const Samples samples(X);
   const Index p = X.cols;
-  const VectorXd norms = row_norms(rows);
   const VectorXd flat = VectorXd::Zero(X.rows);
   const VectorXd slopes = Eigen::Map<const VectorXd>(z, X.rows);
   auto states = one_per_thread(starts.rows, n_threads, Workspace(X.rows, p, stop));
@@ -222,9 +221,9 @@ void walk(MatrixView X, const double* z, MatrixView starts, bool free_bias, doub
   std::fill_n(tight, starts.rows * p, -1);
   parallel_for(starts.rows, states, [&](Index k, Workspace& work) {
     Eigen::Map<VectorXd> u(points + k * p, p);
-    work.on = (rows * u).array() > 0.0;
+    work.on = (samples.X * u).array() > 0.0;
     MatrixXd H = MatrixXd::Zero(p, p);
-    descend(rows, norms, H, flat, slopes, 1.0, 0.0, free_bias, Mode::crossing, u, work.on.data(),
+    descend(samples, H, flat, slopes, 1.0, 0.0, free_bias, Mode::crossing, u, work.on.data(),
             tight + k * p, 200 * p, work);
   });
 }

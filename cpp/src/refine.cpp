@@ -102,8 +102,8 @@ double sweep(Refinement& state) {
     masked_gram(state.X, on, tight, state.sample_weight, state.work.masked, H);
     slopes = neurons.signs[j] * state.sample_weight.cwiseProduct(state.residual);
     u = neurons.U.row(j);
-    descend(state.X, state.norms, H, state.sample_weight, slopes, 0.0, state.beta, state.free_bias,
-            state.mode, u, on, tight, 50 * p, state.work);
+    descend(state, H, state.sample_weight, slopes, 0.0, state.beta, state.free_bias, state.mode, u,
+            on, tight, 50 * p, state.work);
     if (penalised_dot(u, u, state.free_bias) == 0.0) {
       u.setZero();  // a constant neuron is the intercept's business
       std::fill_n(tight, p, -1);
@@ -221,8 +221,7 @@ Refined refine(MatrixView X, const double* sample_weight, const double* residual
                double beta, bool intercept, bool free_bias, Mode mode, double tol, Index max_sweeps,
                Index max_size, double max_work, StopFlag stop) {
   const Rows rows = as_rows(X);
-  Refinement state{rows,
-                   row_norms(rows),
+  Refinement state{Samples(X),
                    Eigen::Map<const VectorXd>(sample_weight, X.rows),
                    beta,
                    intercept,

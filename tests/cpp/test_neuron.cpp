@@ -64,8 +64,9 @@ TEST_CASE("shrink solves its equation: M v - c + beta v / ||v|| = 0") {
 
 TEST_CASE("fixed bits hold while the objective of one neuron falls") {
   const auto data = golden::X();
-  const auto X = pyconvex::as_rows(data);
-  const VectorXd norms = pyconvex::row_norms(X), curvature = VectorXd::Constant(8, 0.125);
+  const pyconvex::Samples samples(data);
+  const auto& X = samples.X;
+  const VectorXd curvature = VectorXd::Constant(8, 0.125);
   const VectorXd slopes = Eigen::Map<const VectorXd>(golden::y().data(), 8) / 8.0;
   pyconvex::Workspace work(8, 3, {});
   VectorXd u = VectorXd::Ones(3);
@@ -79,7 +80,7 @@ TEST_CASE("fixed bits hold while the objective of one neuron falls") {
   const double before = phi(u);
   MatrixXd H;
   pyconvex::masked_gram(X, work.on.data(), tight.data(), curvature, work.masked, H);
-  pyconvex::descend(X, norms, H, curvature, slopes, 0.0, golden::beta, false, pyconvex::Mode::fixed,
+  pyconvex::descend(samples, H, curvature, slopes, 0.0, golden::beta, false, pyconvex::Mode::fixed,
                     u, work.on.data(), tight.data(), 100, work);
   CHECK(phi(u) < before);
   for (Index i = 0; i < 8; ++i) {

@@ -1,0 +1,16 @@
+// Loops over the samples of one neuron, for whatever instruction set the machine has.
+#pragma once
+
+#include "pyconvex/matrix.hpp"
+
+namespace pyconvex {
+
+/// a = X u; `features` holds X feature by feature (p x n).
+void preactivate(const double* features, Index n, Index p, const double* u, double* a);
+
+/// How far along u + t d each row's preactivation a + t b reaches zero; infinite where it moves
+/// away from zero or |b_i| <= still * norms[i]. `on` says on which side of zero a row counts.
+void kink_times(const double* a, const double* b, const bool* on, const double* norms, double still,
+                Index n, double* times);
+
+}  // namespace pyconvex
