@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "dense_kernels.hpp"
+
 namespace pyconvex {
 
 using Eigen::MatrixXd;
@@ -14,6 +16,12 @@ VectorXd row_norms(const Rows& X) {
 
 Samples::Samples(MatrixView view)
     : X(as_rows(view)), norms(row_norms(X)), features(X.transpose()) {}
+
+RowMatrix preactivations(const Samples& samples, const RowMatrix& U) {
+  RowMatrix a(U.rows(), samples.X.rows());
+  dense().multiply(samples.features.data(), U.data(), a.cols(), U.cols(), a.rows(), a.data());
+  return a;
+}
 
 void unpack_bits(const std::uint64_t* packed, Index n, bool* on) {
   for (Index i = 0; i < n; ++i) {
@@ -36,7 +44,7 @@ void masked_gram(const Rows& X, const bool* on, const std::int64_t* tight,
     }
   }
   H.setZero(p, p);
-  H.selfadjointView<Eigen::Lower>().rankUpdate(buffer.leftCols(count));
+  dense().add_outer(buffer.data(), p, count, H.data());
   H.triangularView<Eigen::StrictlyUpper>() = H.transpose();
 }
 

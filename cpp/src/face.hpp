@@ -34,6 +34,9 @@ struct Samples {
   explicit Samples(MatrixView view);
 };
 
+/// U X^T: a row for each row of U, a column for each sample.
+RowMatrix preactivations(const Samples& samples, const RowMatrix& U);
+
 /// One packed pattern as n bools.
 void unpack_bits(const std::uint64_t* packed, Index n, bool* on);
 

@@ -88,7 +88,7 @@ struct Descent {
 
 void Descent::start() {
   work.held.setConstant(false);
-  work.a.noalias() = X * u;
+  preactivate(samples.features.data(), n, p, u.data(), work.a.data());
   for (Index i = 0; i < n; ++i) {
     if (on[i] && std::find(tight, tight + n_tight, i) == tight + n_tight) {
       q += slopes[i] * X.row(i).transpose();
@@ -126,7 +126,7 @@ Descent::Step Descent::advance() {
       return Step::done;
     }
     u = target;
-    work.a.noalias() = X * u;
+    preactivate(samples.features.data(), n, p, u.data(), work.a.data());
     return Step::settled;
   }
   const VectorXd direction = target - u;

@@ -42,8 +42,8 @@ JointLine::JointLine(Refinement& state_, const Direction& direction)
     : state(state_), directions(direction.U), rest(state_.residual) {
   const Neurons& neurons = state.neurons;
   const Index m = neurons.size(), n = state.X.rows(), p = state.X.cols();
-  a.noalias() = neurons.U * state.X.transpose();
-  b.noalias() = directions * state.X.transpose();
+  a = preactivations(state, neurons.U);
+  b = preactivations(state, directions);
   fit.setConstant(n, direction.intercept);
   for (Index j = 0; j < m; ++j) {
     for (Index k = 0; k < p && neurons.tight(j, k) >= 0; ++k) {

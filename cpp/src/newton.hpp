@@ -16,7 +16,6 @@ struct Refinement : Samples {
   Eigen::VectorXd residual;
   Workspace work;
 
-  bool active(Index j, Index i, double a) const;
   /// Take neuron j out of the residual (sign = 1) or put it in (-1).
   void add_output(Index j, double sign);
   /// Refit the intercept exactly: take the weighted mean off the residual and return it.

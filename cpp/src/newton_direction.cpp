@@ -1,6 +1,7 @@
 #include <cmath>
 #include <vector>
 
+#include "dense_kernels.hpp"
 #include "newton.hpp"
 
 namespace pyconvex {
@@ -20,9 +21,11 @@ void damp(MatrixXd& matrix) {
 // Solution of a system whose matrix is positive definite but for rounding; its lower triangle is
 // read. Where Cholesky fails pivots help.
 VectorXd solve(const MatrixXd& matrix, const VectorXd& right) {
-  const Eigen::LLT<MatrixXd> factor(matrix);
-  if (factor.info() == Eigen::Success) {
-    return factor.solve(right);
+  MatrixXd factor = matrix;
+  VectorXd solution = right;
+  if (dense().factor(factor.data(), factor.rows())) {
+    dense().solve_factor(factor.data(), factor.rows(), solution.data(), 1);
+    return solution;
   }
   return matrix.ldlt().solve(right);
 }
@@ -57,7 +60,7 @@ FaceSystem::FaceSystem(const Refinement& state) {
     Z.col(K - 1) = root;
   }
   gradient.noalias() -= Z.transpose() * root.cwiseProduct(state.residual);
-  hessian.selfadjointView<Eigen::Lower>().rankUpdate(Z.transpose());
+  dense().add_gram(Z.data(), Z.rows(), K, hessian.data());
   damp(hessian);
 }
 
@@ -139,8 +142,8 @@ MatrixXd sample_system(const Refinement& state, const Masks& masks) {
   const Index n = state.X.rows();
   const MatrixXd scaled = masks.c.cwiseInverse().cwiseSqrt().asDiagonal() * masks.rows;
   MatrixXd S = MatrixXd::Zero(n, n), rows = MatrixXd::Zero(n, n);
-  S.selfadjointView<Eigen::Lower>().rankUpdate(scaled.transpose());
-  rows.selfadjointView<Eigen::Lower>().rankUpdate(state.X);
+  dense().add_gram(scaled.data(), scaled.rows(), n, S.data());
+  dense().add_gram(state.X.data(), state.X.cols(), n, rows.data());  // X^T column by column
   S.array() *= rows.array();
   S.diagonal().array() += 1.0;
   return S;
@@ -160,17 +163,20 @@ Direction sample_direction(const Refinement& state) {
   const double shift_pull = state.sample_weight.dot(state.residual);
   MatrixXd E(n, n_border);
   VectorXd target(n_border);
-  E.leftCols(m) = (masks.w * state.X.transpose()).cwiseProduct(masks.rows).transpose();
+  E.leftCols(m) = preactivations(state, masks.w).cwiseProduct(masks.rows).transpose();
   target.head(m) = masks.w.cwiseProduct(pull).rowwise().sum();
   if (state.intercept) {
     E.col(m) = masks.root;
     target[m] = shift_pull;
   }
   const VectorXd softness = masks.c.cwiseInverse();
-  const RowMatrix outputs = (pull * state.X.transpose()).cwiseProduct(masks.rows);
-  const Eigen::LLT<MatrixXd> S(sample_system(state, masks));
-  const VectorXd along = S.solve(outputs.transpose() * softness);
-  const MatrixXd solved = S.solve(E);
+  const RowMatrix outputs = preactivations(state, pull).cwiseProduct(masks.rows);
+  MatrixXd S = sample_system(state, masks);
+  dense().factor(S.data(), n);  // at least the identity
+  VectorXd along = outputs.transpose() * softness;
+  dense().solve_factor(S.data(), n, along.data(), 1);
+  MatrixXd solved = E;
+  dense().solve_factor(S.data(), n, solved.data(), n_border);
   MatrixXd border = E.transpose() * solved;
   damp(border);
   const VectorXd tau = solve(border, target - E.transpose() * along);

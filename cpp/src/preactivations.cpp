@@ -36,6 +36,20 @@ PYCONVEX_CLONES void preactivate(const double* features, Index n, Index p, const
   }
 }
 
+PYCONVEX_CLONES void add_output(const double* a, const bool* mask, double scale, Index n,
+                                double* sum) {
+  if (mask == nullptr) {
+    for (Index i = 0; i < n; ++i) {
+      sum[i] += scale * (a[i] > 0.0 ? a[i] : 0.0);
+    }
+    return;
+  }
+  const auto* bits = reinterpret_cast<const unsigned char*>(mask);  // GCC has no vectors of bools
+  for (Index i = 0; i < n; ++i) {
+    sum[i] += scale * bits[i] * a[i];
+  }
+}
+
 PYCONVEX_CLONES void kink_times(const double* a, const double* b, const bool* on,
                                 const double* norms, double still, Index n, double* times) {
   const auto* bits = reinterpret_cast<const unsigned char*>(on);  // GCC has no vectors of bools

@@ -8,6 +8,9 @@ namespace pyconvex {
 /// a = X u; `features` holds X feature by feature (p x n).
 void preactivate(const double* features, Index n, Index p, const double* u, double* a);
 
+/// Add scale times a neuron's output: a where `mask` says so, or (a)_+ where there is no mask.
+void add_output(const double* a, const bool* mask, double scale, Index n, double* sum);
+
 /// How far along u + t d each row's preactivation a + t b reaches zero; infinite where it moves
 /// away from zero or |b_i| <= still * norms[i]. `on` says on which side of zero a row counts.
 void kink_times(const double* a, const double* b, const bool* on, const double* norms, double still,

@@ -7,6 +7,7 @@
 #include "dispatch.hpp"
 #include "neuron.hpp"
 #include "parallel.hpp"
+#include "preactivations.hpp"
 #include "pyconvex/patterns.hpp"
 
 namespace pyconvex {
@@ -221,7 +222,8 @@ void walk(MatrixView X, const double* z, MatrixView starts, bool free_bias, doub
   std::fill_n(tight, starts.rows * p, -1);
   parallel_for(starts.rows, states, [&](Index k, Workspace& work) {
     Eigen::Map<VectorXd> u(points + k * p, p);
-    work.on = (samples.X * u).array() > 0.0;
+    preactivate(samples.features.data(), X.rows, p, u.data(), work.a.data());
+    work.on = work.a.array() > 0.0;
     MatrixXd H = MatrixXd::Zero(p, p);
     descend(samples, H, flat, slopes, 1.0, 0.0, free_bias, Mode::crossing, u, work.on.data(),
             tight + k * p, 200 * p, work);

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "newton.hpp"
+#include "preactivations.hpp"
 #include "pyconvex/patterns.hpp"
 
 namespace pyconvex {
@@ -36,18 +37,10 @@ void Neurons::drop_zeros() {
   kept.resize(static_cast<std::size_t>(stay));
 }
 
-// Is row i, with preactivation a, part of neuron j's output? Where bits may change (X u)_+ counts.
-bool Refinement::active(Index j, Index i, double a) const {
-  return mode == Mode::crossing ? a > 0.0 : neurons.on(j, i);
-}
-
 void Refinement::add_output(Index j, double sign) {
-  work.a.noalias() = X * neurons.U.row(j).transpose();
-  for (Index i = 0; i < X.rows(); ++i) {
-    if (active(j, i, work.a[i])) {
-      residual[i] += sign * neurons.signs[j] * work.a[i];
-    }
-  }
+  preactivate(features.data(), X.rows(), X.cols(), neurons.U.row(j).data(), work.a.data());
+  const bool* mask = mode == Mode::crossing ? nullptr : neurons.on.row(j).data();
+  pyconvex::add_output(work.a.data(), mask, sign * neurons.signs[j], X.rows(), residual.data());
 }
 
 double Refinement::centre() {
@@ -117,7 +110,7 @@ double sweep(Refinement& state) {
 
 // Preactivations (m x n), with rounding errors around zero set to zero.
 RowMatrix clean_preactivations(const Refinement& state) {
-  RowMatrix a = state.neurons.U * state.X.transpose();
+  RowMatrix a = preactivations(state, state.neurons.U);
   for (Index j = 0; j < a.rows(); ++j) {
     const double flat = kMoving * state.neurons.U.row(j).norm();
     a.row(j) =
