@@ -55,7 +55,11 @@ void face_basis(const Rows& X, const std::int64_t* tight, Index n_tight, bool fr
     face.basis.setIdentity(p, p);
     return;
   }
-  factor_rows(X, tight, n_tight, face);
+  MatrixXd rows(p, n_tight);
+  for (Index j = 0; j < n_tight; ++j) {
+    rows.col(j) = X.row(tight[j]);
+  }
+  face.rows.compute(rows);
   face.basis = MatrixXd::Identity(p, p).rightCols(p - n_tight);
   face.basis.applyOnTheLeft(face.rows.householderQ());
   if (free_bias) {  // (I - b b^T)^(-1/2) restores orthonormality without the bias coordinate
@@ -68,28 +72,40 @@ void face_basis(const Rows& X, const std::int64_t* tight, Index n_tight, bool fr
   }
 }
 
-void factor_rows(const Rows& X, const std::int64_t* tight, Index n_tight, Face& face) {
-  MatrixXd rows(X.cols(), n_tight);
-  for (Index j = 0; j < n_tight; ++j) {
-    rows.col(j) = X.row(tight[j]);
+// Gram-Schmidt twice: once leaves rounding errors where the row is nearly in the span.
+void TightSpan::append(const VectorXd& row) {
+  const auto Q = Q_.leftCols(size_);
+  VectorXd rest = row;
+  R_.col(size_).setZero();
+  for (int pass = 0; pass < 2; ++pass) {
+    const VectorXd part = Q.transpose() * rest;
+    rest.noalias() -= Q * part;
+    R_.col(size_).head(size_) += part;
   }
-  face.rows.compute(rows);
+  R_(size_, size_) = rest.norm();
+  Q_.col(size_) = rest / R_(size_, size_);
+  ++size_;
 }
 
-VectorXd project_on_face(const Face& face, const VectorXd& q, bool free_bias) {
-  const auto project = [&](VectorXd v) {
-    v.applyOnTheLeft(face.rows.householderQ().adjoint());
-    v.head(face.rows.cols()).setZero();
-    v.applyOnTheLeft(face.rows.householderQ());
-    return v;
-  };
-  VectorXd point = project(q);
-  if (free_bias) {  // the basis is orthonormal without the bias coordinate
-    const VectorXd axis = project(VectorXd::Unit(q.size(), q.size() - 1));
-    const double bb = axis[q.size() - 1];
-    point += axis * (point[q.size() - 1] / (1.0 - bb));
+VectorXd TightSpan::reject(VectorXd v) const {
+  const auto Q = Q_.leftCols(size_);
+  v -= Q * (Q.transpose() * v).eval();
+  return v;
+}
+
+VectorXd TightSpan::project(const VectorXd& q, bool free_bias) const {
+  VectorXd point = reject(q);
+  if (free_bias && size_ > 0) {  // the metric leaves out the bias coordinate
+    const Index bias = q.size() - 1;
+    const VectorXd axis = reject(VectorXd::Unit(q.size(), bias));
+    point += axis * (point[bias] / (1.0 - axis[bias]));
   }
   return point;
+}
+
+VectorXd TightSpan::coefficients(const VectorXd& v) const {
+  const auto R = R_.topLeftCorner(size_, size_).triangularView<Eigen::Upper>();
+  return R.solve(Q_.leftCols(size_).transpose() * v);
 }
 
 // The norm rho of the solution solves ||(rho M + beta I)^-1 c|| = 1. One over that norm is a

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <cstdint>
 
 #include "pyconvex/matrix.hpp"
@@ -58,11 +59,26 @@ struct Face {
 void face_basis(const Rows& X, const std::int64_t* tight, Index n_tight, bool free_bias,
                 Face& face);
 
-/// The QR alone.
-void factor_rows(const Rows& X, const std::int64_t* tight, Index n_tight, Face& face);
+/// The QR of tight rows that come and go: appending one costs O(p t).
+class TightSpan {
+ public:
+  explicit TightSpan(Index p) : Q_(p, p), R_(p, p) {}
 
-/// basis basis^T q for a face with at least one tight row, from the QR alone.
-Eigen::VectorXd project_on_face(const Face& face, const Eigen::VectorXd& q, bool free_bias);
+  Index size() const { return size_; }
+  void append(const Eigen::VectorXd& row);
+  /// Forget all but the first `size` rows.
+  void truncate(Index size) { size_ = std::min(size, size_); }
+  /// The point of the face nearest to q, in the penalised coordinates.
+  Eigen::VectorXd project(const Eigen::VectorXd& q, bool free_bias) const;
+  /// mu with v = sum_k mu_k x_k + something orthogonal to the rows.
+  Eigen::VectorXd coefficients(const Eigen::VectorXd& v) const;
+
+ private:
+  Eigen::VectorXd reject(Eigen::VectorXd v) const;
+
+  Eigen::MatrixXd Q_, R_;
+  Index size_ = 0;
+};
 
 /// argmin over v of v^T M v / 2 - c^T v + beta ||v||; `start` is a guess of ||v||.
 Eigen::VectorXd shrink(const Eigen::MatrixXd& M, const ConstVector& c, double beta, double start);

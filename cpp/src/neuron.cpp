@@ -68,6 +68,7 @@ struct Descent {
   Index n_tight = count_tight(tight, p);
   VectorXd q = VectorXd::Zero(p);
   double noise = kRounding * slopes.cwiseAbs().dot(norms);  // of q
+  TightSpan span = TightSpan(p);                            // with a ridge, else `face`
   Face face = {};
   bool new_face = true;  // the rows that are tight have changed
   Index n_moves = 0;
@@ -137,11 +138,10 @@ Descent::Step Descent::advance() {
 // The minimiser on the present face, with `size` as a guess of its norm.
 VectorXd Descent::minimiser(double size) {
   if (ridge > 0.0) {
-    if (new_face && n_tight > 0) {
-      factor_rows(X, tight, n_tight, face);
+    while (span.size() < n_tight) {
+      span.append(X.row(tight[span.size()]));
     }
-    new_face = false;
-    return (n_tight > 0 ? project_on_face(face, q, free_bias) : q) / ridge;
+    return span.project(q, free_bias) / ridge;
   }
   if (new_face) {
     face_basis(X, tight, n_tight, free_bias, face);
@@ -307,6 +307,7 @@ bool Descent::release() {
   const Index row = tight[where];
   std::copy(tight + where + 1, tight + n_tight, tight + where);
   tight[--n_tight] = -1;
+  span.truncate(where);
   new_face = true;
   work.held[row] = true;
   on[row] = side;
@@ -321,7 +322,7 @@ bool Descent::release() {
 // slopes_k <= mu_k <= 0; in a cell that may not be left only its own side counts.
 // Rows that are held were released since the last move, in vain.
 double Descent::worst_multiplier(const VectorXd& gradient, Index& where, bool& side) const {
-  const VectorXd mu = face.rows.solve(gradient);
+  const VectorXd mu = ridge > 0.0 ? span.coefficients(gradient) : face.rows.solve(gradient);
   double worst = 0.0;
   for (Index j = 0; j < n_tight; ++j) {
     const Index k = tight[j];
