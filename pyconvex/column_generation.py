@@ -121,7 +121,7 @@ class Solver:
             if status is not None:
                 return neurons, dual, status
             # The gap shrinks like the root of the distance to the optimum over these neurons.
-            step = min(1e-4 * gap, gap * gap) if idle == 0 else 0.0
+            step = min(1e-4 * gap, 1e-2 * gap * gap) if idle == 0 else 0.0
             target = objective * max(step, _NO_PROGRESS)
             moved = self._refine(self._add(neurons, columns), target, monitor)
             progress = objective - problem.objective(moved.residual, moved.U)

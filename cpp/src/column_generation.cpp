@@ -69,7 +69,7 @@ Solution Solver::solve(const State& start) {
     // The gap shrinks like the root of the distance to the optimum over these neurons.
     State moved = state;
     add(moved, columns);
-    const double step = idle == 0 ? std::min(1e-4 * gap, gap * gap) : 0.0;
+    const double step = idle == 0 ? std::min(1e-4 * gap, 1e-2 * gap * gap) : 0.0;
     refine(moved, objective * std::max(step, kNoProgress));
     const double progress = objective - problem_.objective(moved.residual, moved.U);
     idle = progress > kNoProgress * objective ? 0 : idle + 1;
