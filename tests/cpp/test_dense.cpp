@@ -1,0 +1,108 @@
+// Dense kernels and sample loops against Eigen as this file is compiled.
+#include <doctest/doctest.h>
+
+#include <Eigen/Dense>
+#include <limits>
+#include <vector>
+
+#include "dense_kernels.hpp"
+#include "face.hpp"
+#include "preactivations.hpp"
+
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+using pyconvex::Index;
+
+MatrixXd lower(const MatrixXd& A) {
+  return A.triangularView<Eigen::Lower>();
+}
+
+}  // namespace
+
+TEST_CASE("dense kernels multiply, add Grams and solve") {
+  const Index n = 37, k = 21, m = 5;  // no multiples of a vector's width
+  const MatrixXd A = MatrixXd::Random(n, k), B = MatrixXd::Random(k, m);
+  for (const pyconvex::DenseKernels& kernels : {pyconvex::dense(), pyconvex::v1::kernels}) {
+    MatrixXd C(n, m);
+    kernels.multiply(A.data(), B.data(), n, k, m, C.data());
+    CHECK(C.isApprox(A * B, 1e-14));
+
+    MatrixXd gram = MatrixXd::Identity(k, k);
+    kernels.add_gram(A.data(), n, k, gram.data());
+    const MatrixXd expected = MatrixXd::Identity(k, k) + A.transpose() * A;
+    CHECK(lower(gram).isApprox(lower(expected), 1e-14));
+
+    MatrixXd outer = MatrixXd::Zero(n, n);
+    kernels.add_outer(A.data(), n, k, outer.data());
+    CHECK(lower(outer).isApprox(lower(A * A.transpose()), 1e-14));
+
+    MatrixXd solution = B;
+    REQUIRE(kernels.factor(gram.data(), k));
+    kernels.solve_factor(gram.data(), k, solution.data(), m);
+    CHECK((expected * solution).isApprox(B, 1e-12));
+
+    MatrixXd indefinite = -MatrixXd::Identity(3, 3);
+    CHECK_FALSE(kernels.factor(indefinite.data(), 3));
+  }
+}
+
+TEST_CASE("preactivations, outputs and kinks of one neuron") {
+  const Index n = 1027, p = 6;  // more than one block of samples, and a rest of features
+  const pyconvex::RowMatrix rows = pyconvex::RowMatrix::Random(n, p);
+  const pyconvex::Samples samples({rows.data(), n, p});
+  const VectorXd u = VectorXd::Random(p), d = VectorXd::Random(p);
+  VectorXd a(n), b(n), times(n);
+  pyconvex::preactivate(samples.features.data(), n, p, u.data(), a.data());
+  pyconvex::preactivate(samples.features.data(), n, p, d.data(), b.data());
+  CHECK(a.isApprox(rows * u, 1e-14));
+
+  const Eigen::Array<bool, Eigen::Dynamic, 1> on = a.array() > 0.0;
+  VectorXd relu = VectorXd::Ones(n), masked = VectorXd::Ones(n);
+  pyconvex::add_output(a.data(), nullptr, -2.0, n, relu.data());
+  pyconvex::add_output(a.data(), on.data(), -2.0, n, masked.data());
+  CHECK(relu.isApprox(VectorXd::Ones(n) - 2.0 * a.cwiseMax(0.0), 1e-15));
+  CHECK(masked.isApprox(relu, 1e-15));
+
+  b[0] = 0.0;  // never meets its kink
+  pyconvex::kink_times(a.data(), b.data(), on.data(), samples.norms.data(), 1e-12, n, times.data());
+  CHECK(times[0] == std::numeric_limits<double>::infinity());
+  for (Index i = 1; i < n; ++i) {
+    if (times[i] == std::numeric_limits<double>::infinity()) {
+      CHECK(a[i] * b[i] >= 0.0);
+    } else {
+      CHECK(times[i] == doctest::Approx(-a[i] / b[i]));
+      CHECK(times[i] >= 0.0);
+    }
+  }
+}
+
+TEST_CASE("the QR of tight rows projects onto their face") {
+  const MatrixXd rows = MatrixXd::Random(6, 4);  // one row of X per column
+  const VectorXd q = VectorXd::Random(6);
+  for (const bool free_bias : {false, true}) {
+    pyconvex::TightSpan span(6);
+    for (const Index j : {3, 1, 0}) {
+      span.append(rows.col(j));
+    }
+    span.truncate(1);  // row 3 alone
+    span.append(rows.col(2));
+    MatrixXd tight(6, 2);
+    tight << rows.col(3), rows.col(2);
+    // min |v - q|^2 over the penalised coordinates and the face, with the bias in the linear term
+    MatrixXd system = MatrixXd::Zero(8, 8);
+    system.topLeftCorner(6, 6).setIdentity();
+    if (free_bias) {
+      system(5, 5) = 0.0;
+    }
+    system.topRightCorner(6, 2) = tight;
+    system.bottomLeftCorner(2, 6) = tight.transpose();
+    VectorXd right = VectorXd::Zero(8);
+    right.head(6) = q;
+    const VectorXd expected = system.fullPivLu().solve(right);
+    CHECK(span.project(q, free_bias).isApprox(expected.head(6), 1e-12));
+    const VectorXd mu = span.coefficients(tight * Eigen::Vector2d(2.0, -3.0));
+    CHECK(mu.isApprox(Eigen::Vector2d(2.0, -3.0), 1e-12));
+  }
+}
