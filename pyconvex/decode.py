@@ -4,6 +4,7 @@ import numpy as np
 
 from pyconvex.column_generation import Neurons, Solver
 from pyconvex.coordinates import Coordinates
+from pyconvex.dual_newton import DualNewton
 from pyconvex.losses import Array
 from pyconvex.network import Network
 from pyconvex.patterns import PatternSet
@@ -52,7 +53,7 @@ def _merged(problem: Problem, U: Array, signs: Array) -> tuple[Array, Array]:
 
 def encode(
     network: Network,
-    solver: Solver,
+    solver: Solver | DualNewton,
     coordinates: Coordinates,
     X: Array,
     patterns: PatternSet | None,

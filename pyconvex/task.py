@@ -12,6 +12,7 @@ from pyconvex.column_generation import Neurons, Solver
 from pyconvex.coordinates import Coordinates
 from pyconvex.data import check_choice, check_int
 from pyconvex.decode import encode
+from pyconvex.dual_newton import DualNewton
 from pyconvex.enumeration import enumerate_patterns
 from pyconvex.losses import Array
 from pyconvex.network import Network
@@ -33,7 +34,7 @@ class Task:
     y: Array
     sample_weight: Array
     coordinates: Coordinates
-    solver: Solver
+    solver: Solver | DualNewton
     patterns: PatternSet | None
     gated: bool
     every_pattern: bool
@@ -68,7 +69,7 @@ class Task:
         chosen = _choose_patterns(X, patterns, gated, coordinates, rng, kernels, n_threads)
         every = isinstance(patterns, str) and patterns == "all"
         if chosen is None or (every and not gated):
-            solver = _crossing_solver(
+            solver: Solver | DualNewton = _crossing_solver(
                 problem, chosen, rows, tol, certificate, rng, kernels, n_threads
             )
         else:

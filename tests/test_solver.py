@@ -8,6 +8,8 @@ import oracles
 X, y = oracles.teacher(20, 3)
 gates = sample_patterns(X, 15, random_state=0)
 weights = np.random.default_rng(3).integers(0, 4, 20)
+GATED = ({"cones": False, "engine": "cd"}, {"cones": False, "engine": "newton"})
+PROGRAMS = ({"cones": True}, *GATED)
 
 
 def prediction(result, X, patterns):
@@ -33,27 +35,28 @@ def check_certificate(result, X, y, patterns, cones, weights=None):
     assert (result.certificate, result.status) == ("restricted", "optimal")
 
 
-@pytest.mark.parametrize(("cones", "optimum"), [(True, 0.73284603), (False, 0.34868335)])
-def test_golden_values(cones, optimum, backend):
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_golden_values(program, backend):
     X, y, beta = oracles.golden()
     cells = oracles.all_cells(X)
     assert len(cells) == 58
-    result = solve_group_lasso(X, y, cells, beta=beta, cones=cones, tol=1e-9, backend=backend)
+    result = solve_group_lasso(X, y, cells, beta=beta, tol=1e-9, backend=backend, **program)
+    optimum = 0.73284603 if program["cones"] else 0.34868335
     assert 8 * result.objective == pytest.approx(optimum, abs=1e-8)
     assert result.gap <= 1e-9
-    check_certificate(result, X, y, cells, cones)
+    check_certificate(result, X, y, cells, program["cones"])
 
 
-@pytest.mark.parametrize("cones", [False, True])
+@pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize("sample_weight", [None, weights], ids=["equal", "weighted"])
 @pytest.mark.parametrize("beta", [0.1, 0.001])
-def test_against_a_conic_solver(beta, sample_weight, intercept, cones, backend):
+def test_against_a_conic_solver(beta, sample_weight, intercept, program, backend):
     result = solve_group_lasso(
-        X, y, gates, beta=beta, cones=cones, intercept=intercept, sample_weight=sample_weight,
-        tol=1e-9, backend=backend,
+        X, y, gates, beta=beta, intercept=intercept, sample_weight=sample_weight, tol=1e-9,
+        backend=backend, **program,
     )  # fmt: skip
-    dense = gates.to_dense()
+    dense, cones = gates.to_dense(), program["cones"]
     optimum = oracles.conic_optimum(X, y, dense, beta, cones, intercept, weights=sample_weight)
     assert result.objective == pytest.approx(optimum, rel=1e-7)
     check_certificate(result, X, y, gates, cones, sample_weight)
@@ -72,10 +75,10 @@ def test_cones_hold_to_rounding(beta, backend):
 def test_beta_max(backend):
     """At the dual norm of y/n everything is zero, just below it something is not."""
     dense = gates.to_dense()
-    for cones in (False, True):
-        limit = oracles.dual_norm(X, y / 20, dense, cones)
+    for program in PROGRAMS:
+        limit = oracles.dual_norm(X, y / 20, dense, program["cones"])
         above, below = (
-            solve_group_lasso(X, y, gates, beta=c * limit, cones=cones, backend=backend)
+            solve_group_lasso(X, y, gates, beta=c * limit, backend=backend, **program)
             for c in (1.000001, 0.99)
         )
         assert len(above.active) == 0
@@ -84,9 +87,10 @@ def test_beta_max(backend):
         assert len(below.active) >= 1
 
 
-def test_constant_target_is_the_intercept(backend):
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_constant_target_is_the_intercept(program, backend):
     result = solve_group_lasso(
-        X, np.full(20, 3.0), gates, beta=0.1, intercept=True, backend=backend
+        X, np.full(20, 3.0), gates, beta=0.1, intercept=True, backend=backend, **program
     )
     assert (result.intercept, len(result.coef), result.gap) == (3.0, 0, 0.0)
 
@@ -94,23 +98,25 @@ def test_constant_target_is_the_intercept(backend):
 def test_repeated_patterns_and_a_gate_that_is_never_on(backend):
     packed = np.concatenate([gates.packed, gates.packed[:3], np.zeros((1, 1), np.uint64)])
     many = PatternSet(packed, 20)
-    for cones in (False, True):
-        one = solve_group_lasso(X, y, gates, beta=0.01, cones=cones, tol=1e-9, backend=backend)
-        two = solve_group_lasso(X, y, many, beta=0.01, cones=cones, tol=1e-9, backend=backend)
+    for program in PROGRAMS:
+        settings = {"beta": 0.01, "tol": 1e-9, "backend": backend, **program}
+        one = solve_group_lasso(X, y, gates, **settings)
+        two = solve_group_lasso(X, y, many, **settings)
         assert two.objective == pytest.approx(one.objective, rel=1e-8)
 
 
-@pytest.mark.parametrize("cones", [False, True])
-def test_warm_start(cones, backend):
-    settings = {"beta": 0.005, "cones": cones, "tol": 1e-8, "backend": backend}
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_warm_start(program, backend):
+    settings = {"beta": 0.005, "tol": 1e-8, "backend": backend, **program}
     cold = solve_group_lasso(X, y, gates, **settings)
     warm = solve_group_lasso(X, y, gates, warm_start=cold, **settings)
     assert warm.n_iter < cold.n_iter
     assert warm.objective == pytest.approx(cold.objective, rel=1e-7)
 
 
-def test_limits_and_callback(backend):
-    settings = {"beta": 0.001, "tol": 1e-12, "backend": backend}
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_limits_and_callback(program, backend):
+    settings = {"beta": 0.001, "tol": 1e-12, "backend": backend, **program}
     stops = {
         "max_iter": {"max_iter": 1},
         "time_limit": {"time_limit": 1e-9},
@@ -123,15 +129,54 @@ def test_limits_and_callback(backend):
         assert result.n_iter == len(result.history) <= 2
 
 
-@pytest.mark.parametrize("cones", [False, True])
-def test_threads_and_repeats_change_nothing(cones, backend):
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_threads_and_repeats_change_nothing(program, backend):
+    """But for the rounding of BLAS, which sums in another order."""
     runs = [
-        solve_group_lasso(X, y, gates, beta=0.005, cones=cones, n_threads=k, backend=backend)
+        solve_group_lasso(X, y, gates, beta=0.005, n_threads=k, backend=backend, **program)
         for k in (1, 2, None, 1)
     ]
+    slack = 1e-12 if program.get("engine") == "newton" else 0.0
+    np.testing.assert_array_equal(runs[3].coef, runs[0].coef)
     for run in runs[1:]:
-        np.testing.assert_array_equal(run.coef, runs[0].coef)
+        np.testing.assert_allclose(run.coef, runs[0].coef, rtol=slack, atol=slack)
         np.testing.assert_array_equal(run.active, runs[0].active)
+
+
+@pytest.mark.parametrize("beta", [0.3, 0.01, 1e-5])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_engines_agree(intercept, beta, backend):
+    """More samples than coordinates and fewer, equal rows, a beta that interpolates.
+
+    At the smallest beta "cd" crawls; its bounds hold all the same.
+    """
+    for n, d, n_gates in ((60, 3, 40), (15, 6, 60)):
+        A, b = oracles.teacher(n, d, seed=n)
+        A[1] = A[0]
+        patterns = sample_patterns(A, n_gates, random_state=0)
+        cd, newton = (
+            solve_group_lasso(
+                A, b, patterns, beta=beta, intercept=intercept, tol=1e-7, max_iter=100,
+                backend=backend, engine=engine,
+            )
+            for engine in ("cd", "newton")
+        )  # fmt: skip
+        check_certificate(newton, A, b, patterns, False)
+        assert newton.gap <= 1e-7
+        assert cd.dual_objective <= newton.objective * (1 + 1e-12)
+        assert newton.dual_objective <= cd.objective * (1 + 1e-12)
+        assert cd.status == "optimal" or beta == 1e-5
+
+
+def test_newton_survives_a_hard_stop(backend):
+    """The best state so far, whatever stops it: never worse than nothing, its bound valid."""
+    optimum = solve_group_lasso(X, y, gates, beta=0.001, tol=1e-10, backend=backend).objective
+    for max_iter in (0, 1, 3, 8):
+        result = solve_group_lasso(
+            X, y, gates, beta=0.001, engine="newton", max_iter=max_iter, backend=backend
+        )
+        assert result.objective <= 0.5 * np.mean(y**2) * (1 + 1e-12)
+        assert result.dual_objective <= optimum * (1 + 1e-12)
 
 
 def call(*arguments, **keywords):
@@ -149,6 +194,8 @@ def call(*arguments, **keywords):
         (call(X, y, gates.to_dense()), TypeError, "patterns must be a PatternSet.*from_dense"),
         (call(X, y, gates[:0]), ValueError, "patterns is empty"),
         (call(beta=0), ValueError, "beta must be a finite number > 0"),
+        (call(engine="admm"), ValueError, "engine must be one of 'auto', 'cd', 'newton'"),
+        (call(engine="newton", cones=True), ValueError, "engine='newton' does not know cones"),
         (call(loss="l1"), ValueError, "loss must be one of 'squared'"),
         (call(tol=2), ValueError, "tol must be a relative tolerance"),
         (call(sample_weight=-(y**2)), ValueError, "sample_weight has negative entries"),
