@@ -17,9 +17,13 @@ VectorXd row_norms(const Rows& X) {
 Samples::Samples(MatrixView view)
     : X(as_rows(view)), norms(row_norms(X)), features(X.transpose()) {}
 
+void preactivations(const Samples& samples, const RowMatrix& U, double* a) {
+  dense().multiply(samples.features.data(), U.data(), samples.X.rows(), U.cols(), U.rows(), a);
+}
+
 RowMatrix preactivations(const Samples& samples, const RowMatrix& U) {
   RowMatrix a(U.rows(), samples.X.rows());
-  dense().multiply(samples.features.data(), U.data(), a.cols(), U.cols(), a.rows(), a.data());
+  preactivations(samples, U, a.data());
   return a;
 }
 

@@ -8,6 +8,7 @@
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "pyconvex/matrix.hpp"
 
@@ -35,8 +36,23 @@ struct Samples {
   explicit Samples(MatrixView view);
 };
 
-/// U X^T: a row for each row of U, a column for each sample.
+/// U X^T: a row for each row of U, a column for each sample; into `a` or returned.
+void preactivations(const Samples& samples, const RowMatrix& U, double* a);
 RowMatrix preactivations(const Samples& samples, const RowMatrix& U);
+
+/// Memory that is kept between uses: large blocks that come and go cost page faults.
+class Buffer {
+ public:
+  /// Its first entries as a matrix, whatever they are.
+  template <class Matrix>
+  Eigen::Map<Matrix> as(Index rows, Index cols) {
+    values_.resize(std::max(values_.size(), static_cast<std::size_t>(rows * cols)));
+    return {values_.data(), rows, cols};
+  }
+
+ private:
+  std::vector<double> values_;
+};
 
 /// One packed pattern as n bools.
 void unpack_bits(const std::uint64_t* packed, Index n, bool* on);

@@ -204,12 +204,15 @@ Descent::Step Descent::move_along(const VectorXd& target, const VectorXd& direct
 Descent::Stop Descent::line_search(const VectorXd& direction) {
   const VectorXd& a = work.a;
   const VectorXd& b = work.b;
-  const VectorXd Hd = H * direction;
   const double uu = penalised_dot(u, u, free_bias);
   const double up = penalised_dot(u, direction, free_bias);
   const double pp = penalised_dot(direction, direction, free_bias);
-  double slope = ridge * up + u.dot(Hd) - q.dot(direction);
-  double curve = ridge * pp + direction.dot(Hd);
+  double slope = ridge * up - q.dot(direction), curve = ridge * pp;
+  if (ridge == 0.0) {  // else H is zero
+    const VectorXd Hd = H * direction;
+    slope += u.dot(Hd);
+    curve += direction.dot(Hd);
+  }
   const auto slope_at = [&](double t) {
     return slope + t * curve + norm_slope(beta, uu, up, pp, t);
   };
@@ -300,7 +303,10 @@ bool Descent::release() {
   }
   Index where = -1;
   bool side = false;
-  const VectorXd gradient = H * u - q + w * (ridge + beta / size);  // the tight rows' bits off
+  VectorXd gradient = w * (ridge + beta / size) - q;  // the tight rows' bits off
+  if (ridge == 0.0) {
+    gradient.noalias() += H * u;
+  }
   if (worst_multiplier(gradient, where, side) <= kRelease * (beta + ridge * size)) {
     return false;
   }

@@ -17,10 +17,10 @@ constexpr double kLongest = 2.0;    // no step goes further than twice the Newto
 struct JointLine {
   Refinement& state;
   const RowMatrix& directions;
-  RowMatrix a, b;       // preactivations of U and of the directions (m x n)
-  VectorXd fit;         // derivative of the prediction
-  VectorXd rest;        // residual at t = 0 of the linear piece that t is in
-  VectorXd uu, up, pp;  // penalised inner products
+  Eigen::Map<RowMatrix> a, b;  // preactivations of U and of the directions (m x n)
+  VectorXd fit;                // derivative of the prediction
+  VectorXd rest;               // residual at t = 0 of the linear piece that t is in
+  VectorXd uu, up, pp;         // penalised inner products
   double slope = 0.0, curve = 0.0;
   Kinks kinks;  // a heap; the second part is j * n + i
 
@@ -39,11 +39,15 @@ struct JointLine {
 };
 
 JointLine::JointLine(Refinement& state_, const Direction& direction)
-    : state(state_), directions(direction.U), rest(state_.residual) {
+    : state(state_),
+      directions(direction.U),
+      a(state_.buffers.a.as<RowMatrix>(state_.neurons.size(), state_.X.rows())),
+      b(state_.buffers.b.as<RowMatrix>(state_.neurons.size(), state_.X.rows())),
+      rest(state_.residual) {
   const Neurons& neurons = state.neurons;
   const Index m = neurons.size(), n = state.X.rows(), p = state.X.cols();
-  a = preactivations(state, neurons.U);
-  b = preactivations(state, directions);
+  preactivations(state, neurons.U, a.data());
+  preactivations(state, directions, b.data());
   fit.setConstant(n, direction.intercept);
   for (Index j = 0; j < m; ++j) {
     for (Index k = 0; k < p && neurons.tight(j, k) >= 0; ++k) {
@@ -199,12 +203,15 @@ NewtonStep newton(Refinement& state) {
       by_samples(state, face_size(state.neurons)) ? sample_direction(state) : face_direction(state);
   JointLine line(state, direction);
   for (Index j = 0; j < m; ++j) {
-    state.add_output(j, 1.0);
+    state.add_output(j, line.a.row(j).data(), 1.0);
   }
   const JointLine::Stop stop = line.search();
+  line.a += stop.t * line.b;
   for (Index j = 0; j < m; ++j) {
     move(state, j, stop.t * direction.U.row(j), j == stop.neuron ? stop.row : -1);
-    state.add_output(j, -1.0);
+    if (!state.neurons.U.row(j).isZero(0.0)) {
+      state.add_output(j, line.a.row(j).data(), -1.0);
+    }
   }
   return {direction.decrement, state.centre()};
 }

@@ -5,6 +5,11 @@
 
 namespace pyconvex {
 
+/// The large matrices of a Newton step.
+struct NewtonBuffers {
+  Buffer Z, hessian, factor, a, b;
+};
+
 /// Everything that the steps of a refinement read and change.
 struct Refinement : Samples {
   Eigen::VectorXd sample_weight;
@@ -15,9 +20,12 @@ struct Refinement : Samples {
   Neurons neurons;
   Eigen::VectorXd residual;
   Workspace work;
+  NewtonBuffers buffers;
 
   /// Take neuron j out of the residual (sign = 1) or put it in (-1).
   void add_output(Index j, double sign);
+  /// The same given its preactivations a.
+  void add_output(Index j, const double* a, double sign);
   /// Refit the intercept exactly: take the weighted mean off the residual and return it.
   double centre();
 };
@@ -30,7 +38,7 @@ struct Direction {
 };
 
 /// Newton direction from a system in the K coordinates of the faces.
-Direction face_direction(const Refinement& state);
+Direction face_direction(Refinement& state);
 
 /// The same direction for gated neurons from a system with one unknown per sample.
 Direction sample_direction(const Refinement& state);

@@ -12,7 +12,7 @@ using Eigen::VectorXd;
 
 // Keep a Gram matrix regular: collinear neurons make it singular, a dead column empty. Relative to
 // each entry, since the curvatures beta / ||u_j|| have no common scale.
-void damp(MatrixXd& matrix) {
+void damp(Eigen::Ref<MatrixXd> matrix) {
   for (double& entry : matrix.diagonal()) {
     entry = entry > 0.0 ? entry * (1.0 + 1e-13) : 1.0;
   }
@@ -20,8 +20,9 @@ void damp(MatrixXd& matrix) {
 
 // Solution of a system whose matrix is positive definite but for rounding; its lower triangle is
 // read. Where Cholesky fails pivots help.
-VectorXd solve(const MatrixXd& matrix, const VectorXd& right) {
-  MatrixXd factor = matrix;
+VectorXd solve(const Eigen::Ref<const MatrixXd>& matrix, const VectorXd& right, Buffer& buffer) {
+  auto factor = buffer.as<MatrixXd>(matrix.rows(), matrix.cols());
+  factor = matrix;
   VectorXd solution = right;
   if (dense().factor(factor.data(), factor.rows())) {
     dense().solve_factor(factor.data(), factor.rows(), solution.data(), 1);
@@ -35,24 +36,24 @@ VectorXd solve(const MatrixXd& matrix, const VectorXd& right) {
 struct FaceSystem {
   std::vector<MatrixXd> bases;  // B_j
   std::vector<Index> offsets;   // where each face's coordinates begin
-  MatrixXd Z;                   // rows scaled by the root of their weights
+  Eigen::Map<MatrixXd> Z;       // rows scaled by the root of their weights
   VectorXd gradient;
-  MatrixXd hessian;
+  Eigen::Map<MatrixXd> hessian;
 
-  explicit FaceSystem(const Refinement& state);
+  explicit FaceSystem(Refinement& state);
 
  private:
-  void find_bases(const Refinement& state);
+  Index find_bases(const Refinement& state);
   void add_neuron(const Refinement& state, Index j, const VectorXd& root);
 };
 
-FaceSystem::FaceSystem(const Refinement& state) {
-  find_bases(state);
-  const Index K = offsets.back() + (state.intercept ? 1 : 0);
+FaceSystem::FaceSystem(Refinement& state)
+    : Z(state.buffers.Z.as<MatrixXd>(state.X.rows(), find_bases(state))),
+      hessian(state.buffers.hessian.as<MatrixXd>(Z.cols(), Z.cols())) {
+  const Index K = Z.cols();
   const VectorXd root = state.sample_weight.cwiseSqrt();
-  Z.resize(state.X.rows(), K);
   gradient.setZero(K);
-  hessian.setZero(K, K);
+  hessian.setZero();
   for (Index j = 0; j < state.neurons.size(); ++j) {
     add_neuron(state, j, root);
   }
@@ -64,7 +65,8 @@ FaceSystem::FaceSystem(const Refinement& state) {
   damp(hessian);
 }
 
-void FaceSystem::find_bases(const Refinement& state) {
+// Returns the number of unknowns.
+Index FaceSystem::find_bases(const Refinement& state) {
   const Index p = state.X.cols();
   Face face;
   offsets.push_back(0);
@@ -74,6 +76,7 @@ void FaceSystem::find_bases(const Refinement& state) {
     offsets.push_back(offsets.back() + face.basis.cols());
     bases.push_back(face.basis);
   }
+  return offsets.back() + (state.intercept ? 1 : 0);
 }
 
 void FaceSystem::add_neuron(const Refinement& state, Index j, const VectorXd& root) {
@@ -103,9 +106,9 @@ void FaceSystem::add_neuron(const Refinement& state, Index j, const VectorXd& ro
 
 }  // namespace
 
-Direction face_direction(const Refinement& state) {
+Direction face_direction(Refinement& state) {
   FaceSystem system(state);
-  const VectorXd step = solve(system.hessian, -system.gradient);
+  const VectorXd step = solve(system.hessian, -system.gradient, state.buffers.factor);
   Direction direction;
   direction.U.resize(state.neurons.size(), state.X.cols());
   for (Index j = 0; j < state.neurons.size(); ++j) {
@@ -179,7 +182,8 @@ Direction sample_direction(const Refinement& state) {
   dense().solve_factor(S.data(), n, solved.data(), n_border);
   MatrixXd border = E.transpose() * solved;
   damp(border);
-  const VectorXd tau = solve(border, target - E.transpose() * along);
+  Buffer factor;
+  const VectorXd tau = solve(border, target - E.transpose() * along, factor);
   const VectorXd y = along + solved * tau;
   Direction direction;
   direction.U = softness.asDiagonal() * (pull - masks.rows * y.asDiagonal() * state.X);

@@ -39,8 +39,12 @@ void Neurons::drop_zeros() {
 
 void Refinement::add_output(Index j, double sign) {
   preactivate(features.data(), X.rows(), X.cols(), neurons.U.row(j).data(), work.a.data());
+  add_output(j, work.a.data(), sign);
+}
+
+void Refinement::add_output(Index j, const double* a, double sign) {
   const bool* mask = mode == Mode::crossing ? nullptr : neurons.on.row(j).data();
-  pyconvex::add_output(work.a.data(), mask, sign * neurons.signs[j], X.rows(), residual.data());
+  pyconvex::add_output(a, mask, sign * neurons.signs[j], X.rows(), residual.data());
 }
 
 double Refinement::centre() {
