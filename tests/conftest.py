@@ -1,4 +1,5 @@
 import os
+import signal
 
 import pytest
 
@@ -18,6 +19,14 @@ def backend(request):
             pytest.skip(reason)
         pytest.fail(reason)
     return request.param
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c():
+    """SIGINT raises KeyboardInterrupt, also where pytest runs in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

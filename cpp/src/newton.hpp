@@ -20,7 +20,7 @@ struct Refinement : Samples {
   Neurons neurons;
   Eigen::VectorXd residual;
   Workspace work;
-  NewtonBuffers buffers;
+  NewtonBuffers buffers = {};
 
   /// Take neuron j out of the residual (sign = 1) or put it in (-1).
   void add_output(Index j, double sign);
