@@ -93,7 +93,8 @@ class DualNewton:
     tol : float
         Relative gap to reach.
     n_threads : int
-        Threads of the kernels and of BLAS.
+        Threads of the kernels and of BLAS, 0 for all cores. BLAS has one limit for the process:
+        solves in several Python threads at once should ask for the same number.
     """
 
     problem: Problem
@@ -117,7 +118,7 @@ class DualNewton:
         """Return the neurons, the dual objective and the status."""
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(self.n_threads, "blas"):
+        with threadpool_limits(self.n_threads or None, "blas"):
             best, status = self._solve(neurons, monitor)
             return self._neurons(best), best.dual, status
 

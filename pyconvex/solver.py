@@ -86,7 +86,7 @@ def solve_group_lasso(
     tol: float = 1e-6,
     intercept: bool = False,
     sample_weight: ArrayLike | None = None,
-    warm_start: GroupLassoResult | None = None,
+    warm_start: GroupLassoResult | ArrayLike | None = None,
     max_iter: int = 1000,
     time_limit: float | None = None,
     n_threads: int | None = None,
@@ -128,8 +128,8 @@ def solve_group_lasso(
         Add a free constant to the prediction.
     sample_weight : array, shape (n_samples,), optional
         Relative weights; rows of weight 0 are ignored.
-    warm_start : GroupLassoResult, optional
-        A solution over the same patterns.
+    warm_start : GroupLassoResult or array, shape (n_patterns, p), optional
+        A solution over the same patterns, or without cones all weights u_g, zero or not.
     max_iter : int
         Limit on pricing rounds.
     time_limit : float, optional
@@ -271,12 +271,11 @@ def kept_rows(
     return packed
 
 
-def _warm(result: GroupLassoResult, problem: Problem, n_patterns: int, cones: bool) -> Neurons:
+def _warm(
+    result: GroupLassoResult | ArrayLike, problem: Problem, n_patterns: int, cones: bool
+) -> Neurons:
     if not isinstance(result, GroupLassoResult):
-        raise TypeError(
-            f"warm_start must be a GroupLassoResult, got {type(result).__name__}: "
-            "pass what solve_group_lasso returned"
-        )
+        return _warm_weights(result, problem, n_patterns, cones)
     fits = result.coef.shape[1] == problem.X.shape[1] and (result.signs is not None) == cones
     if not fits or (result.active >= n_patterns).any():
         raise ValueError(
@@ -285,3 +284,16 @@ def _warm(result: GroupLassoResult, problem: Problem, n_patterns: int, cones: bo
     signs = np.ones(len(result.active)) if result.signs is None else result.signs
     tight = np.full(result.coef.shape, -1)
     return Neurons(result.coef, signs, tight, result.active, result.intercept, problem.y)
+
+
+def _warm_weights(U: ArrayLike, problem: Problem, n_patterns: int, cones: bool) -> Neurons:
+    U = check_matrix(U, "warm_start")
+    shape = n_patterns, problem.X.shape[1]
+    if cones or U.shape != shape:
+        raise ValueError(
+            f"warm_start has shape {U.shape}: pass a GroupLassoResult, or without cones an array "
+            f"of shape {shape}, a row of weights for each pattern"
+        )
+    active = np.flatnonzero(U.any(axis=1))
+    tight = np.full((len(active), shape[1]), -1)
+    return Neurons(U[active], np.ones(len(active)), tight, active, 0.0, problem.y)

@@ -114,6 +114,17 @@ def test_warm_start(program, backend):
     assert warm.objective == pytest.approx(cold.objective, rel=1e-7)
 
 
+@pytest.mark.parametrize("program", GATED)
+def test_warm_start_from_plain_weights(program, backend):
+    settings = {"beta": 0.005, "tol": 1e-8, "backend": backend, **program}
+    cold = solve_group_lasso(X, y, gates, **settings)
+    U = np.zeros((len(gates), 3))
+    U[cold.active] = cold.coef
+    warm = solve_group_lasso(X, y, gates, warm_start=U, **settings)
+    assert warm.n_iter < cold.n_iter
+    assert warm.objective == pytest.approx(cold.objective, rel=1e-7)
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_limits_and_callback(program, backend):
     settings = {"beta": 0.001, "tol": 1e-12, "backend": backend, **program}
@@ -199,7 +210,9 @@ def call(*arguments, **keywords):
         (call(loss="l1"), ValueError, "loss must be one of 'squared'"),
         (call(tol=2), ValueError, "tol must be a relative tolerance"),
         (call(sample_weight=-(y**2)), ValueError, "sample_weight has negative entries"),
-        (call(warm_start=gates), TypeError, "warm_start must be a GroupLassoResult"),
+        (call(warm_start=np.ones((13, 2))), ValueError, r"warm_start has shape .*\(13, 3\)"),
+        (call(warm_start=np.ones((13, 3)), cones=True), ValueError, "pass a GroupLassoResult"),
+        (call(warm_start="cold"), (TypeError, ValueError), "warm_start"),
         (call(max_iter=0.5), TypeError, "max_iter must be an integer"),
         (call(n_threads=0), ValueError, "n_threads must be an integer >= 1"),
     ],
