@@ -22,6 +22,7 @@ _PUBLIC = {
     "Status": "program",
     "GroupLassoResult": "solver",
     "solve_group_lasso": "solver",
+    "group_lasso_path": "group_lasso_path",
     "Pricing": "price",
     "price": "price",
     "Network": "network",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test compar
     from pyconvex.fit import Fit as Fit
     from pyconvex.fit import beta_max as beta_max
     from pyconvex.fit import fit as fit
+    from pyconvex.group_lasso_path import group_lasso_path as group_lasso_path
     from pyconvex.network import Network as Network
     from pyconvex.path import Path as Path
     from pyconvex.path import path as path

@@ -212,3 +212,22 @@ def check_random_state(random_state: Any, name: str = "random_state") -> np.rand
             f"{name} must be None, an int >= 0, a numpy Generator or a RandomState, "
             f"got {type(random_state).__name__}"
         ) from None
+
+
+def check_betas(betas: ArrayLike) -> NDArray[np.float64]:
+    """Return penalties in descending order."""
+    if np.ndim(betas) != 1 or np.size(betas) == 0:
+        raise ValueError(
+            f"betas must be a non-empty 1-D array, got shape {np.shape(betas)}: "
+            "pass numbers > 0, e.g. [0.1, 0.01]"
+        )
+    values = [check_positive(beta, "betas") for beta in np.asarray(betas).tolist()]
+    return np.array(sorted(values, reverse=True))
+
+
+def check_ratio(ratio: Any, name: str) -> float:
+    """Return a number between 0 and 1."""
+    value = check_positive(ratio, name)
+    if value >= 1.0:
+        raise ValueError(f"{name} must be below 1, e.g. 0.01, got {ratio!r}")
+    return value

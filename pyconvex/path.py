@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.data import check_choice, check_int, check_matrix, check_positive, check_vector
+from pyconvex.data import (
+    check_betas,
+    check_choice,
+    check_int,
+    check_matrix,
+    check_ratio,
+    check_vector,
+)
 from pyconvex.fit import Fit, make_task, solve_task, start_of
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor, Record
@@ -247,9 +254,9 @@ def path(
     ('optimal', 'global')
     """
     if betas is not None:
-        betas = _check_betas(betas)
+        betas = check_betas(betas)
     n_points = check_int(n_betas, "n_betas") if betas is None else len(betas)
-    ratio = _check_ratio(beta_min_ratio)
+    ratio = check_ratio(beta_min_ratio, "beta_min_ratio")
     with Monitor(max_iter, time_limit, callback, verbose, n_points) as monitor:
         task = make_task(
             X, y, 1.0, model, loss, bias, patterns, tol, certificate, sample_weight,
@@ -274,21 +281,3 @@ def _solve_points(
         fits.append(fit)
         monitor.next_solve()
     return Path.of(fits)
-
-
-def _check_betas(betas: ArrayLike) -> Array:
-    """Return weight decays in descending order."""
-    if np.ndim(betas) != 1 or np.size(betas) == 0:
-        raise ValueError(
-            f"betas must be a non-empty 1-D array, got shape {np.shape(betas)}: "
-            "pass numbers > 0, e.g. [0.1, 0.01]"
-        )
-    values = [check_positive(beta, "betas") for beta in np.asarray(betas).tolist()]
-    return np.array(sorted(values, reverse=True))
-
-
-def _check_ratio(beta_min_ratio: float) -> float:
-    ratio = check_positive(beta_min_ratio, "beta_min_ratio")
-    if ratio >= 1.0:
-        raise ValueError(f"beta_min_ratio must be below 1, e.g. 0.01, got {beta_min_ratio!r}")
-    return ratio

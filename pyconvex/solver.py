@@ -45,7 +45,9 @@ class GroupLassoResult:
         0 unless asked for.
     beta, objective, dual_objective, gap, lower_bound : float
         Penalty, objective of the returned weights, the dual value that proves it, their
-        relative distance, and the dual value again: both are rigorous for this program.
+        relative distance, and the dual value again: both are rigorous for this program. With
+        ``engine="newton"`` the dual value is that of the engine's own multiplier; the residual's,
+        s (y - prediction), gives a looser bound.
     certificate : str
         "restricted": optimal among these patterns.
     status : Status
@@ -179,10 +181,18 @@ def solve_group_lasso(
     if warm_start is not None:
         start = _warm(warm_start, problem, len(patterns), cones)
     with Monitor(max_iter, time_limit, callback, verbose) as monitor:
-        neurons, dual, status = solver.solve(start, monitor)
+        return solve_program(solver, start, cones, monitor)[0]
+
+
+def solve_program(
+    solver: Solver | DualNewton, start: Neurons, cones: bool, monitor: Monitor
+) -> tuple[GroupLassoResult, Neurons]:
+    """Solve from given neurons; return the certified result and the neurons it ended with."""
+    problem = solver.problem
+    neurons, dual, status = solver.solve(start, monitor)
     objective = problem.objective(neurons.residual, neurons.U)
     dual = min(dual, objective)  # where rounding has the last word
-    return GroupLassoResult(
+    result = GroupLassoResult(
         coef=neurons.U,
         active=neurons.pattern,
         signs=neurons.signs if cones else None,
@@ -198,6 +208,7 @@ def solve_group_lasso(
         seconds=monitor.seconds,
         history=tuple(monitor.history),
     )
+    return result, neurons
 
 
 def _check_engine(engine: str, cones: bool, n_samples: int) -> str:

@@ -73,7 +73,9 @@ class Task:
                 problem, chosen, rows, tol, certificate, rng, kernels, n_threads
             )
         else:
-            solver = pattern_solver(problem, chosen, rows, not gated, tol, kernels, n_threads)
+            solver = pattern_solver(
+                problem, chosen, rows, not gated, tol, kernels, n_threads, engine="cd"
+            )
         data = X[rows], problem.y, problem.sample_weight
         task = cls(*data, coordinates, solver, chosen, gated, every, certificate)
         if beta is None:

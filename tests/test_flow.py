@@ -38,6 +38,7 @@ LEVEL = {
     "fit": 12,
     "price": 12,
     "path_plot": 12,
+    "group_lasso_path": 11,
     "path": 13,
     "estimators": 14,
     "plotting": 14,

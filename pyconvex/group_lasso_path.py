@@ -1,0 +1,136 @@
+"""The program over given patterns along a grid of penalties, warm started."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pyconvex.backends import get_backend
+from pyconvex.column_generation import Neurons, Solver
+from pyconvex.data import (
+    check_betas,
+    check_int,
+    check_matrix,
+    check_n_threads,
+    check_ratio,
+    check_tol,
+)
+from pyconvex.dual_newton import DualNewton
+from pyconvex.losses import Array
+from pyconvex.monitor import Monitor, Record
+from pyconvex.patterns import PatternSet, check_patterns
+from pyconvex.pricing import run_whole
+from pyconvex.program import Status
+from pyconvex.solver import GroupLassoResult, make_problem, pattern_solver, solve_program
+
+
+def group_lasso_path(
+    X: ArrayLike,
+    y: ArrayLike,
+    patterns: PatternSet,
+    *,
+    betas: ArrayLike | None = None,
+    n_betas: int = 100,
+    beta_min_ratio: float = 0.01,
+    cones: bool = False,
+    engine: str = "auto",
+    loss: str = "squared",
+    tol: float = 1e-6,
+    intercept: bool = False,
+    sample_weight: ArrayLike | None = None,
+    max_iter: int = 1000,
+    time_limit: float | None = None,
+    n_threads: int | None = None,
+    backend: str = "auto",
+    callback: Callable[[Record], Any] | None = None,
+    verbose: bool = False,
+) -> list[GroupLassoResult]:
+    """Solve the convex program over given patterns along a grid of penalties, from strong to weak.
+
+    Each point starts from the weights of the one before, and has its own certificate.
+
+    Parameters
+    ----------
+    X, y, patterns
+        As in `solve_group_lasso`.
+    betas : array, shape (n_points,), optional
+        Penalties, > 0, taken in descending order. Default: a geometric grid of ``n_betas`` from
+        the smallest one without active groups down to ``beta_min_ratio`` times that.
+    n_betas : int
+        Points of the default grid.
+    beta_min_ratio : float
+        Its smallest penalty over its largest, between 0 and 1.
+    cones, engine, loss, tol, intercept, sample_weight, max_iter, n_threads, backend
+        As in `solve_group_lasso`, for each point.
+    time_limit : float, optional
+        Limit in seconds for the whole path. After it, as after Ctrl-C and a callback's True, the
+        path ends with the points solved so far; an unfinished one is left out unless it is the
+        first.
+    callback : callable, optional
+        Called with each `Record` of each point; returning True ends the path.
+    verbose : bool
+        Show a progress bar over the points.
+
+    Returns
+    -------
+    list of GroupLassoResult
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong; the message names it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyconvex
+    >>> X = np.random.default_rng(0).standard_normal((8, 3))
+    >>> y = np.random.default_rng(1).standard_normal(8)
+    >>> gates = pyconvex.sample_patterns(X, 100, random_state=0)
+    >>> results = pyconvex.group_lasso_path(X, y, gates, n_betas=3)
+    >>> [len(result.active) > 0 for result in results]
+    [False, True, True]
+    """
+    X = check_matrix(X)
+    if betas is not None:
+        betas = check_betas(betas)
+    n_points = check_int(n_betas, "n_betas") if betas is None else len(betas)
+    ratio = check_ratio(beta_min_ratio, "beta_min_ratio")
+    problem, rows = make_problem(X, y, 1.0, sample_weight, loss, intercept=bool(intercept))
+    solver = pattern_solver(
+        problem, check_patterns(patterns, len(X)), rows, cones, check_tol(tol),
+        get_backend(backend), check_n_threads(n_threads), engine,
+    )  # fmt: skip
+    with Monitor(max_iter, time_limit, callback, verbose, n_points) as monitor:
+        if betas is None:
+            betas = np.geomspace(1.0, ratio, n_points) * (_beta_max(solver) or 1.0)
+        return _solve_points(solver, betas, cones, monitor)
+
+
+def _beta_max(solver: Solver | DualNewton) -> float:
+    """Return the dual norm at the best constant prediction, rounded up."""
+    problem = replace(solver.problem, beta=0.0)
+    none = Neurons.none(problem)
+    constant = problem.sample_weight @ problem.y if problem.intercept else 0.0
+    z = problem.loss.multiplier(problem.y - constant, problem.sample_weight)
+    norm: float = solver.pricing(problem, z, none.U, none.signs, run_whole)[0]
+    return norm * (1.0 + 1e-12)
+
+
+def _solve_points(
+    solver: Solver | DualNewton, betas: Array, cones: bool, monitor: Monitor
+) -> list[GroupLassoResult]:
+    results: list[GroupLassoResult] = []
+    neurons = Neurons.none(solver.problem)
+    for beta in betas:
+        if results and monitor.ended():  # between two points
+            return results
+        problem = replace(solver.problem, beta=float(beta))
+        result, neurons = solve_program(replace(solver, problem=problem), neurons, cones, monitor)
+        if results and result.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+            return results
+        results.append(result)
+        monitor.next_solve()
+    return results
