@@ -4,7 +4,9 @@ namespace pyconvex {
 namespace {
 
 const DenseKernels& choose() {
-#ifdef PYCONVEX_X86_LEVELS
+// Off: with AVX sums of Eigen depend on the alignment of the data, and equal input must give equal
+// bits.
+#if defined(PYCONVEX_X86_LEVELS) && defined(PYCONVEX_ALIGNED_DATA)
   if (__builtin_cpu_supports("x86-64-v4")) {
     return v4::kernels;
   }
