@@ -113,8 +113,7 @@ def _beta_max(solver: Solver | DualNewton) -> float:
     """Return the dual norm at the best constant prediction, rounded up."""
     problem = replace(solver.problem, beta=0.0)
     none = Neurons.none(problem)
-    constant = problem.sample_weight @ problem.y if problem.intercept else 0.0
-    z = problem.loss.multiplier(problem.y - constant, problem.sample_weight)
+    z = problem.constant_multiplier()
     norm: float = solver.pricing(problem, z, none.U, none.signs, run_whole)[0]
     return norm * (1.0 + 1e-12)
 

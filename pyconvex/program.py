@@ -79,6 +79,11 @@ class Problem:
         limit = self.beta / norm if norm > 0.0 else math.inf
         return self.loss.dual_objective(z, self.y, self.sample_weight, limit)[0] + self.offset
 
+    def constant_multiplier(self) -> Array:
+        """Return the multiplier z at the best constant prediction, where no neuron is in use."""
+        constant = self.sample_weight @ self.y if self.intercept else 0.0
+        return self.loss.multiplier(self.y - constant, self.sample_weight)
+
     def merged(self) -> tuple["Problem", NDArray[np.int64]]:
         """Return the same problem with equal rows merged, and where each row first stood.
 

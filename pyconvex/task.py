@@ -91,8 +91,7 @@ class Task:
         """Return N(z) at the best constant prediction."""
         problem = replace(self.solver.problem, beta=0.0)
         nothing = Neurons.none(problem)
-        constant = problem.sample_weight @ problem.y if problem.intercept else 0.0
-        z = problem.loss.multiplier(problem.y - constant, problem.sample_weight)
+        z = problem.constant_multiplier()
         pricing = self.solver.pricing
         if isinstance(pricing, BoundedPricing):
             norm = pricing.dual_norm(problem, z, run_whole)
