@@ -120,16 +120,19 @@ class Solver:
                 return neurons, dual, Status.OPTIMAL
             if status is not None:
                 return neurons, dual, status
+            if idle == _PATIENCE:
+                return neurons, dual, Status.STALLED
             # The gap shrinks like the root of the distance to the optimum over these neurons.
             step = min(1e-4 * gap, 1e-2 * gap * gap) if idle == 0 else 0.0
             target = objective * max(step, _NO_PROGRESS)
             moved = self._refine(self._add(neurons, columns), target, monitor)
             progress = objective - problem.objective(moved.residual, moved.U)
             idle = 0 if progress > _NO_PROGRESS * objective else idle + 1
+            if idle > 0:  # the new columns were noise: sharpen the multiplier without them
+                moved = self._refine(neurons, _NO_PROGRESS * objective, monitor)
+                progress = objective - problem.objective(moved.residual, moved.U)
             if progress > -_RISE * objective:  # never go up, nor follow a NaN
                 neurons = moved
-            if idle == _PATIENCE:
-                return neurons, dual, Status.STALLED
 
     def _price(
         self, z: Array, neurons: Neurons, objective: float, stuck: bool, monitor: Monitor

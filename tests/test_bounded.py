@@ -165,6 +165,19 @@ def test_global_optima_of_random_problems(seed, backend):
         assert result.dual_objective <= optimum * (1 + 1e-8)
 
 
+@pytest.mark.parametrize("seed, random_state", [(55, 2), (66, 5), (124, 6), (138, 0), (140, 2)])
+def test_multipliers_have_more_digits_than_the_objective(seed, random_state, backend):
+    """Neurons on dependent rows, near zero and at the resolution of the objective."""
+    X, y, bias, share = instance(seed)
+    beta = share * beta_max(X, y, bias=bias, backend=backend)
+    result = fit(
+        X, y, beta=beta, bias=bias, tol=1e-10, certificate="global",
+        random_state=random_state, n_threads=1, backend=backend,
+    )  # fmt: skip
+    assert (result.certificate, result.status) == ("global", "optimal")
+    assert result.gap <= 1e-10
+
+
 def test_backends_find_the_same_optimum():
     if len(backends.available()) < 2:
         pytest.skip("one backend")

@@ -62,8 +62,10 @@ Solution Solver::solve(const State& start) {
     const bool go_on = record(report, objective, dual, state.size());
     if (gap <= limits_.tol) {
       report.status = Status::optimal;
+    } else if (go_on && idle == kPatience) {
+      report.status = Status::stalled;
     }
-    if (gap <= limits_.tol || !go_on) {
+    if (gap <= limits_.tol || !go_on || idle == kPatience) {
       break;
     }
     // The gap shrinks like the root of the distance to the optimum over these neurons.
@@ -71,15 +73,15 @@ Solution Solver::solve(const State& start) {
     add(moved, columns);
     const double step = idle == 0 ? std::min(1e-4 * gap, 1e-2 * gap * gap) : 0.0;
     refine(moved, objective * std::max(step, kNoProgress));
-    const double progress = objective - problem_.objective(moved.residual, moved.U);
+    double progress = objective - problem_.objective(moved.residual, moved.U);
     idle = progress > kNoProgress * objective ? 0 : idle + 1;
+    if (idle > 0) {  // the new columns were noise: sharpen the multiplier without them
+      moved = state;
+      refine(moved, objective * kNoProgress);
+      progress = objective - problem_.objective(moved.residual, moved.U);
+    }
     if (progress > -kRise * objective) {  // never go up, nor follow a NaN
       state = std::move(moved);
-    }
-    if (idle == kPatience) {
-      report.status = Status::stalled;
-      recompute(state);
-      break;
     }
   }
   report.objective = problem_.objective(state.residual, state.U);

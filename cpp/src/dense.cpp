@@ -4,9 +4,7 @@ namespace pyconvex {
 namespace {
 
 const DenseKernels& choose() {
-// Off: with AVX sums of Eigen depend on the alignment of the data, and equal input must give equal
-// bits.
-#if defined(PYCONVEX_X86_LEVELS) && defined(PYCONVEX_ALIGNED_DATA)
+#ifdef PYCONVEX_X86_LEVELS
   if (__builtin_cpu_supports("x86-64-v4")) {
     return v4::kernels;
   }

@@ -6,6 +6,9 @@
 // machine. For the same reason nothing here may instantiate templates of the standard library.
 #define PYCONVEX_JOIN_(a, b) a##b
 #define PYCONVEX_JOIN(a, b) PYCONVEX_JOIN_(a, b)
+// Small products too go the way of large ones, in which no sum depends on where the data lie: equal
+// input gives equal bits.
+#define EIGEN_GEMM_TO_COEFFBASED_THRESHOLD 1
 #define Eigen PYCONVEX_JOIN(Eigen_, PYCONVEX_LEVEL)
 #include <Eigen/Cholesky>
 #include <Eigen/Core>

@@ -53,28 +53,30 @@ void masked_gram(const Rows& X, const bool* on, const std::int64_t* tight,
 }
 
 void face_basis(const Rows& X, const std::int64_t* tight, Index n_tight, bool free_bias,
-                Face& face) {
+                MatrixXd& basis) {
   const Index p = X.cols();
   if (n_tight == 0) {
-    face.basis.setIdentity(p, p);
+    basis.setIdentity(p, p);
     return;
   }
   MatrixXd rows(p, n_tight);
   for (Index j = 0; j < n_tight; ++j) {
     rows.col(j) = X.row(tight[j]);
   }
-  face.rows.compute(rows);
-  face.basis = MatrixXd::Identity(p, p).rightCols(p - n_tight);
-  face.basis.applyOnTheLeft(face.rows.householderQ());
+  const Eigen::HouseholderQR<MatrixXd> qr(rows);
+  basis = MatrixXd::Identity(p, p).rightCols(p - n_tight);
+  basis.applyOnTheLeft(qr.householderQ());
   if (free_bias) {  // (I - b b^T)^(-1/2) restores orthonormality without the bias coordinate
-    const VectorXd b = face.basis.row(p - 1);
+    const VectorXd b = basis.row(p - 1);
     const double bb = b.squaredNorm();
     if (bb > 0.0) {
-      const VectorXd Bb = face.basis * b;
-      face.basis.noalias() += Bb * b.transpose() * ((1.0 / std::sqrt(1.0 - bb) - 1.0) / bb);
+      const VectorXd Bb = basis * b;
+      basis.noalias() += Bb * b.transpose() * ((1.0 / std::sqrt(1.0 - bb) - 1.0) / bb);
     }
   }
 }
+
+constexpr double kDependent = 1e-12;  // less of a row is left outside the span: rounding
 
 // Gram-Schmidt twice: once leaves rounding errors where the row is nearly in the span.
 void TightSpan::append(const VectorXd& row) {
@@ -86,8 +88,10 @@ void TightSpan::append(const VectorXd& row) {
     rest.noalias() -= Q * part;
     R_.col(size_).head(size_) += part;
   }
-  R_(size_, size_) = rest.norm();
-  Q_.col(size_) = rest / R_(size_, size_);
+  const double left = rest.norm();
+  const bool dependent = left <= kDependent * row.norm();
+  R_(size_, size_) = dependent ? 1.0 : left;
+  Q_.col(size_) = dependent ? VectorXd::Zero(row.size()) : VectorXd(rest / left);
   ++size_;
 }
 

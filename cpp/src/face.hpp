@@ -65,17 +65,14 @@ Index count_tight(const std::int64_t* tight, Index p);
 void masked_gram(const Rows& X, const bool* on, const std::int64_t* tight,
                  const ConstVector& curvature, Eigen::MatrixXd& buffer, Eigen::MatrixXd& H);
 
-/// The face {u : x_k . u = 0 on the tight rows}: a basis (p x f) and the QR of the rows (p x t).
-/// The penalised coordinates of the basis are orthonormal, except that with a free bias and no
-/// tight row its last column is the unpenalised axis itself.
-struct Face {
-  Eigen::HouseholderQR<Eigen::MatrixXd> rows;
-  Eigen::MatrixXd basis;
-};
+/// A basis (p x f) of the face {u : x_k . u = 0 on the tight rows}. Its penalised coordinates are
+/// orthonormal, except that with a free bias and no tight row its last column is the unpenalised
+/// axis itself.
 void face_basis(const Rows& X, const std::int64_t* tight, Index n_tight, bool free_bias,
-                Face& face);
+                Eigen::MatrixXd& basis);
 
-/// The QR of tight rows that come and go: appending one costs O(p t).
+/// The QR of tight rows that come and go: appending one costs O(p t). A row that depends on those
+/// before it adds nothing to the span; its coefficients are zero.
 class TightSpan {
  public:
   explicit TightSpan(Index p) : Q_(p, p), R_(p, p) {}
@@ -86,12 +83,12 @@ class TightSpan {
   void truncate(Index size) { size_ = std::min(size, size_); }
   /// The point of the face nearest to q, in the penalised coordinates.
   Eigen::VectorXd project(const Eigen::VectorXd& q, bool free_bias) const;
+  /// v without its part in the span.
+  Eigen::VectorXd reject(Eigen::VectorXd v) const;
   /// mu with v = sum_k mu_k x_k + something orthogonal to the rows.
   Eigen::VectorXd coefficients(const Eigen::VectorXd& v) const;
 
  private:
-  Eigen::VectorXd reject(Eigen::VectorXd v) const;
-
   Eigen::MatrixXd Q_, R_;
   Index size_ = 0;
 };

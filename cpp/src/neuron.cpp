@@ -68,9 +68,9 @@ struct Descent {
   Index n_tight = count_tight(tight, p);
   VectorXd q = VectorXd::Zero(p);
   double noise = kRounding * slopes.cwiseAbs().dot(norms);  // of q
-  TightSpan span = TightSpan(p);                            // with a ridge, else `face`
-  Face face = {};
-  bool new_face = true;  // the rows that are tight have changed
+  TightSpan span = TightSpan(p);                            // of the tight rows
+  MatrixXd basis = {};                                      // of the face; not used with a ridge
+  bool new_face = true;                                     // the rows that are tight have changed
   Index n_moves = 0;
 
   Index run(Index max_steps);
@@ -114,6 +114,9 @@ Index Descent::run(Index max_steps) {
 }
 
 Descent::Step Descent::advance() {
+  while (span.size() < n_tight) {
+    span.append(X.row(tight[span.size()]));
+  }
   VectorXd target = minimiser(std::sqrt(penalised_dot(u, u, free_bias)));
   const bool sliding = free_bias && n_tight == 0 && ridge > 0.0 && bias_first(target);
   const double left = std::sqrt(penalised_dot(target, target, free_bias));
@@ -130,7 +133,7 @@ Descent::Step Descent::advance() {
     preactivate(samples.features.data(), n, p, u.data(), work.a.data());
     return Step::settled;
   }
-  const VectorXd direction = target - u;
+  const VectorXd direction = span.reject(target - u);  // u has drifted off the face by rounding
   return direction.norm() > kRounding * u.norm() ? move_along(target, direction, sliding)
                                                  : Step::settled;
 }
@@ -138,16 +141,13 @@ Descent::Step Descent::advance() {
 // The minimiser on the present face, with `size` as a guess of its norm.
 VectorXd Descent::minimiser(double size) {
   if (ridge > 0.0) {
-    while (span.size() < n_tight) {
-      span.append(X.row(tight[span.size()]));
-    }
     return span.project(q, free_bias) / ridge;
   }
   if (new_face) {
-    face_basis(X, tight, n_tight, free_bias, face);
+    face_basis(X, tight, n_tight, free_bias, basis);
   }
   new_face = false;
-  return face_minimiser(H, q, face.basis, beta, free_bias && n_tight == 0, size);
+  return face_minimiser(H, q, basis, beta, free_bias && n_tight == 0, size);
 }
 
 // Correct `target` where nothing bounds the bias: along it the objective is linear. Move the bias
@@ -328,7 +328,7 @@ bool Descent::release() {
 // slopes_k <= mu_k <= 0; in a cell that may not be left only its own side counts.
 // Rows that are held were released since the last move, in vain.
 double Descent::worst_multiplier(const VectorXd& gradient, Index& where, bool& side) const {
-  const VectorXd mu = ridge > 0.0 ? span.coefficients(gradient) : face.rows.solve(gradient);
+  const VectorXd mu = span.coefficients(gradient);
   double worst = 0.0;
   for (Index j = 0; j < n_tight; ++j) {
     const Index k = tight[j];

@@ -10,8 +10,11 @@ namespace {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-constexpr double kVanished = 1e-7;  // a step that shrinks a neuron by this was on its way to zero
-constexpr double kLongest = 2.0;    // no step goes further than twice the Newton step
+constexpr double kVanished = 1e-7;  // a step that shrinks a neuron by this was on its way to zero,
+constexpr double kNothing =
+    1e-12;                         // or one that halves it and leaves less, relative to the largest
+constexpr double kLongest = 2.0;   // no step goes further than twice the Newton step
+constexpr double kPolish = 1e-10;  // a smaller decrement, relative to the penalty, hides the slope
 
 // A search along all directions together: t = 0 .. kLongest.
 struct JointLine {
@@ -34,7 +37,7 @@ struct JointLine {
   void collect_kinks(Index j);
   double slope_at(double t) const;
   double first_zero(double low, double high) const;
-  Stop search();
+  Stop search(double decrement);
   bool cross(double t, Index j, Index i);
 };
 
@@ -117,9 +120,14 @@ double JointLine::first_zero(double low, double high) const {
   return high;
 }
 
-// First local minimum; kinks are treated as in one neuron's line search.
-JointLine::Stop JointLine::search() {
+// First local minimum; kinks are treated as in one neuron's line search. Where the slope is all
+// rounding the full step is taken: the multiplier needs more digits than the objective has.
+JointLine::Stop JointLine::search(double decrement) {
   const Index n = state.X.rows();
+  const bool wall = !kinks.empty() && kinks.front().first <= 1.0;
+  if (!wall && decrement <= kPolish * state.beta * uu.cwiseSqrt().sum()) {
+    return {1.0, -1, -1};
+  }
   double low = 0.0;
   while (true) {
     const double t = kinks.empty() ? kLongest : kinks.front().first;
@@ -158,15 +166,23 @@ bool JointLine::cross(double t, Index j, Index i) {
   return true;
 }
 
+// Whether a step that took a neuron's squared norm from `before` to `now` was on its way to zero.
+// What is left points anywhere: its bits would be noise.
+bool vanished(double now, double before, double largest) {
+  return now <= kVanished * kVanished * before ||
+         (now <= 0.25 * before && now <= kNothing * kNothing * largest);
+}
+
 // Move neuron j; where the search ended at one of its rows (`row` >= 0) that becomes tight.
-void move(Refinement& state, Index j, const Eigen::RowVectorXd& step, Index row) {
+// `largest`: the squared norm of the largest neuron.
+void move(Refinement& state, Index j, const Eigen::RowVectorXd& step, Index row, double largest) {
   Neurons& neurons = state.neurons;
   const Index p = neurons.U.cols(), k = count_tight(neurons.tight.row(j).data(), p);
   const VectorXd old = neurons.U.row(j), next = old + step.transpose();
-  const double before = penalised_dot(old, old, state.free_bias);
   neurons.U.row(j) = next;
   const bool at_apex = row >= 0 && k == p - 1;  // the only wall of a ray
-  if (at_apex || penalised_dot(next, next, state.free_bias) <= kVanished * kVanished * before) {
+  if (at_apex || vanished(penalised_dot(next, next, state.free_bias),
+                          penalised_dot(old, old, state.free_bias), largest)) {
     neurons.U.row(j).setZero();
     neurons.tight.row(j).setConstant(-1);
   } else if (row >= 0) {
@@ -205,10 +221,11 @@ NewtonStep newton(Refinement& state) {
   for (Index j = 0; j < m; ++j) {
     state.add_output(j, line.a.row(j).data(), 1.0);
   }
-  const JointLine::Stop stop = line.search();
+  const JointLine::Stop stop = line.search(direction.decrement);
   line.a += stop.t * line.b;
   for (Index j = 0; j < m; ++j) {
-    move(state, j, stop.t * direction.U.row(j), j == stop.neuron ? stop.row : -1);
+    move(state, j, stop.t * direction.U.row(j), j == stop.neuron ? stop.row : -1,
+         line.uu.maxCoeff());
     if (!state.neurons.U.row(j).isZero(0.0)) {
       state.add_output(j, line.a.row(j).data(), -1.0);
     }

@@ -68,13 +68,13 @@ FaceSystem::FaceSystem(Refinement& state)
 // Returns the number of unknowns.
 Index FaceSystem::find_bases(const Refinement& state) {
   const Index p = state.X.cols();
-  Face face;
+  MatrixXd basis;
   offsets.push_back(0);
   for (Index j = 0; j < state.neurons.size(); ++j) {
     const std::int64_t* tight = state.neurons.tight.row(j).data();
-    face_basis(state.X, tight, count_tight(tight, p), state.free_bias, face);
-    offsets.push_back(offsets.back() + face.basis.cols());
-    bases.push_back(face.basis);
+    face_basis(state.X, tight, count_tight(tight, p), state.free_bias, basis);
+    offsets.push_back(offsets.back() + basis.cols());
+    bases.push_back(basis);
   }
   return offsets.back() + (state.intercept ? 1 : 0);
 }

@@ -8,6 +8,7 @@ GATED, FIXED, CROSSING = 0, 1, 2  # masks without cones; cones that hold; cones 
 MOVING = 1e-11  # a row whose preactivation changes less than this, relative, does not move
 FLOAT = 1e-14  # a preactivation may be off by this much, relative to the weights
 ROUNDING = 1e-13  # a sum may be off by this much, relative to the sum of absolute values
+DEPENDENT = 1e-12  # less of a row is left outside the span of others: rounding
 RELEASE = 1e-9  # multipliers may violate their box by this much, relative
 
 
@@ -72,6 +73,9 @@ def face_basis(X, tight, n_tight, free_bias):
     for j in range(p):
         stacked[j, n_tight + j] = 1.0
     Q, R = np.linalg.qr(stacked)
+    for j in range(n_tight):
+        if abs(R[j, j]) <= DEPENDENT * np.sqrt(np.dot(stacked[:, j], stacked[:, j])):
+            R[j, j] = np.inf  # a row that depends on those before it: its coefficient is zero
     basis = np.ascontiguousarray(Q[:, n_tight:])
     if free_bias:  # (I - b b^T)^(-1/2) restores orthonormality without the bias coordinate
         b = basis[p - 1].copy()
@@ -221,7 +225,11 @@ def worst_multiplier(tight, n_tight, gradient, Q, R, slopes, on, norms, held, mo
     slopes_k <= mu_k <= 0; in a cell that may not be left only its own side counts. Rows that
     are held were released since the last move, in vain.
     """
-    mu = np.linalg.solve(R, np.dot(Q.T, gradient))
+    mu = np.dot(Q.T, gradient)
+    for j in range(n_tight - 1, -1, -1):
+        for k in range(j + 1, n_tight):
+            mu[j] -= R[j, k] * mu[k]
+        mu[j] /= R[j, j]
     worst, where, side = 0.0, -1, False
     for j in range(n_tight):
         k = tight[j]
@@ -309,6 +317,7 @@ def descend(
             u[:] = 0.0  # straight to the apex: no kink lies in between
             return step
         direction = target - u
+        direction -= np.dot(Q, np.dot(Q.T, direction))  # u has drifted off the face by rounding
         length = np.sqrt(np.dot(direction, direction))
         if n_tight == p - 1:  # a ray: rows that seem to move are rounding, but for the apex
             if np.dot(target, u) <= 0.0:

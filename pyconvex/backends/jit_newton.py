@@ -14,7 +14,9 @@ from .jit_neuron import (
     resting,
 )
 
-VANISHED = 1e-7  # a neuron that a step shrinks by this factor was on its way to zero
+VANISHED = 1e-7  # a neuron that a step shrinks by this factor was on its way to zero,
+NOTHING = 1e-12  # or one that a step halves and leaves at less, relative to the largest
+POLISH = 1e-10  # a smaller decrement, relative to the penalty, hides the slope
 
 
 @njit(cache=True, nogil=True)
@@ -186,12 +188,14 @@ def joint_line_search(
     beta,
     free_bias,
     mode,
+    decrement,
 ):
     """First local minimum of the objective along all directions together, up to t = 2.
 
     ``fit`` is the derivative of the prediction, ``a`` and ``b`` the preactivations of U and of
     the directions. Kinks are treated as in ``line_search``; returns t and the (neuron, row) of
-    the kink that ended the search, or -1, -1.
+    the kink that ended the search, or -1, -1. Where the slope is all rounding the full step is
+    taken: the multiplier needs more digits than the objective has.
     """
     m, n = a.shape
     p = U.shape[1]
@@ -227,6 +231,9 @@ def joint_line_search(
                 where[count] = j * n + i
                 count += 1
     order = np.argsort(kinks[:count])
+    wall = count > 0 and kinks[order[0]] <= 1.0
+    if not wall and decrement <= POLISH * beta * np.sqrt(uu).sum():
+        return 1.0, -1, -1
     slope = -np.dot(sample_weight * residual, fit)
     curve = np.dot(sample_weight * fit, fit)
     rest = residual.copy()
@@ -258,6 +265,12 @@ def joint_line_search(
         fit[i] = new
         on[j, i] = not on[j, i]
     return 0.0, -1, -1
+
+
+@njit(cache=True, nogil=True)
+def vanished(now, before, largest):
+    """Tell whether a step took a squared norm on its way to zero: what is left is noise."""
+    return now <= VANISHED**2 * before or (now <= 0.25 * before and now <= NOTHING**2 * largest)
 
 
 @njit(cache=True, nogil=True)
@@ -301,12 +314,14 @@ def newton(
         beta,
         free_bias,
         mode,
+        decrement,
     )
+    squared = [penalised_dot(u, u, free_bias) for u in U]
+    largest = max(squared)
     for j in range(m):
-        before = penalised_dot(U[j], U[j], free_bias)
         U[j] += t * directions[j]
         ray = j == wall and count_tight(tight[j]) == p - 1  # its only wall is the apex
-        if ray or penalised_dot(U[j], U[j], free_bias) <= VANISHED**2 * before:
+        if ray or vanished(penalised_dot(U[j], U[j], free_bias), squared[j], largest):
             U[j] = 0.0
             tight[j] = -1
         elif j == wall:

@@ -3,6 +3,7 @@
 
 #include <Eigen/Dense>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "dense_kernels.hpp"
@@ -45,6 +46,46 @@ TEST_CASE("dense kernels multiply, add Grams and solve") {
 
     MatrixXd indefinite = -MatrixXd::Identity(3, 3);
     CHECK_FALSE(kernels.factor(indefinite.data(), 3));
+  }
+}
+
+TEST_CASE("equal input gives equal bits wherever the data lie") {
+  const auto copy_at = [](std::vector<double>& room, const MatrixXd& A, Index offset) {
+    room.assign(static_cast<std::size_t>(A.size() + 24), 0.0);
+    void* start = room.data();
+    std::size_t space = room.size() * sizeof(double);
+    double* at = static_cast<double*>(std::align(64, sizeof(double), start, space)) + offset;
+    Eigen::Map<MatrixXd>(at, A.rows(), A.cols()) = A;
+    return at;
+  };
+  const pyconvex::DenseKernels& kernels = pyconvex::dense();
+  for (const Index n : {1, 5, 13, 60}) {
+    for (const Index k : {1, 3, 8, 17}) {
+      for (const Index m : {1, 2, 7, 16}) {
+        const MatrixXd A = MatrixXd::Random(n, k), B = MatrixXd::Random(k, m);
+        MatrixXd expected[5];
+        for (const Index offset : {0, 1, 3, 6}) {
+          std::vector<double> rooms[3];
+          const double* a = copy_at(rooms[0], A, offset);
+          double* b = copy_at(rooms[1], B, 7 - offset);
+          MatrixXd found[5] = {MatrixXd(n, m), MatrixXd::Identity(k, k), MatrixXd::Zero(n, n)};
+          kernels.multiply(a, b, n, k, m, found[0].data());
+          kernels.add_gram(a, n, k, found[1].data());
+          kernels.add_outer(a, n, k, found[2].data());
+          double* L = copy_at(rooms[2], found[1], offset);
+          REQUIRE(kernels.factor(L, k));
+          kernels.solve_factor(L, k, b, m);
+          found[3] = Eigen::Map<MatrixXd>(L, k, k);
+          found[4] = Eigen::Map<MatrixXd>(b, k, m);
+          for (int q = 0; q < 5; ++q) {
+            if (offset == 0) {
+              expected[q] = found[q];
+            }
+            CHECK((found[q].array() == expected[q].array()).all());
+          }
+        }
+      }
+    }
   }
 }
 

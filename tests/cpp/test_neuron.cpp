@@ -34,19 +34,29 @@ TEST_CASE("a face's basis is orthonormal in the penalised coordinates and tight"
   const auto data = golden::X();
   const auto X = pyconvex::as_rows(data);
   const std::int64_t tight[] = {2, 5, -1};
-  pyconvex::Face face;
+  MatrixXd basis;
   for (const bool free_bias : {false, true}) {
     for (const Index n_tight : {1, 2}) {
-      pyconvex::face_basis(X, tight, n_tight, free_bias, face);
+      pyconvex::face_basis(X, tight, n_tight, free_bias, basis);
       const Index f = 3 - n_tight;
-      REQUIRE(face.basis.cols() == f);
-      const MatrixXd B = face.basis.topRows(free_bias ? 2 : 3);
+      REQUIRE(basis.cols() == f);
+      const MatrixXd B = basis.topRows(free_bias ? 2 : 3);
       CHECK((B.transpose() * B - MatrixXd::Identity(f, f)).norm() < 1e-14);
       for (Index k = 0; k < n_tight; ++k) {
-        CHECK((X.row(tight[k]) * face.basis).norm() < 1e-14);
+        CHECK((X.row(tight[k]) * basis).norm() < 1e-14);
       }
     }
   }
+}
+
+TEST_CASE("a row that depends on tight ones adds nothing to their span") {
+  pyconvex::TightSpan span(4);
+  span.append(Eigen::Vector4d(2.0, -2.0, 1.0, 1.0));
+  span.append(Eigen::Vector4d(2.0, 2.0, -1.0, 1.0));
+  span.append(Eigen::Vector4d(2.0, 0.0, 0.0, 1.0));
+  const Eigen::Vector4d v(4.0, -4.0, 2.0, 2.0);
+  CHECK((span.coefficients(v) - Eigen::Vector3d(2.0, 0.0, 0.0)).norm() < 1e-14);
+  CHECK(span.reject(v).norm() < 1e-14);
 }
 
 TEST_CASE("shrink solves its equation: M v - c + beta v / ||v|| = 0") {
