@@ -165,7 +165,7 @@ def test_global_optima_of_random_problems(seed, backend):
         assert result.dual_objective <= optimum * (1 + 1e-8)
 
 
-@pytest.mark.parametrize("seed, random_state", [(55, 2), (66, 5), (124, 6), (138, 0), (140, 2)])
+@pytest.mark.parametrize(("seed", "random_state"), [(55, 2), (66, 5), (124, 6), (138, 0), (140, 2)])
 def test_multipliers_have_more_digits_than_the_objective(seed, random_state, backend):
     """Neurons on dependent rows, near zero and at the resolution of the objective."""
     X, y, bias, share = instance(seed)
