@@ -26,6 +26,10 @@ void multiply(const double* A, const double* B, Index n, Index k, Index m, doubl
   Matrix(C, n, m).noalias() = ConstMatrix(A, n, k) * ConstMatrix(B, k, m);
 }
 
+void multiply_transposed(const double* A, const double* B, Index n, Index k, Index m, double* C) {
+  Matrix(C, k, m).noalias() = ConstMatrix(A, n, k).transpose() * ConstMatrix(B, n, m);
+}
+
 void add_gram(const double* A, Index n, Index k, double* C) {
   Matrix(C, k, k).selfadjointView<Eigen::Lower>().rankUpdate(ConstMatrix(A, n, k).transpose());
 }
@@ -49,7 +53,8 @@ void solve_factor(const double* L, Index k, double* B, Index columns) {
 
 }  // namespace
 
-const DenseKernels kernels = {multiply, add_gram, add_outer, factor, solve_factor};
+const DenseKernels kernels = {multiply, multiply_transposed, add_gram, add_outer,
+                              factor,   solve_factor};
 
 }  // namespace PYCONVEX_LEVEL
 }  // namespace pyconvex

@@ -9,6 +9,9 @@ namespace pyconvex {
 struct DenseKernels {
   /// C = A B; A is n x k, B is k x m.
   void (*multiply)(const double* A, const double* B, Index n, Index k, Index m, double* C);
+  /// C = A^T B; A is n x k, B is n x m.
+  void (*multiply_transposed)(const double* A, const double* B, Index n, Index k, Index m,
+                              double* C);
   /// C += A^T A, the lower triangle; A is n x k.
   void (*add_gram)(const double* A, Index n, Index k, double* C);
   /// C += A A^T, the lower triangle; A is k x n.

@@ -1,13 +1,14 @@
 // Joint Newton steps of many neurons on their faces. Private.
 #pragma once
 
+#include "face_gram.hpp"
 #include "refine.hpp"
 
 namespace pyconvex {
 
 /// The large matrices of a Newton step.
 struct NewtonBuffers {
-  Buffer Z, hessian, factor, a, b;
+  Buffer hessian, factor, a, b;
 };
 
 /// Everything that the steps of a refinement read and change.
@@ -21,6 +22,7 @@ struct Refinement : Samples {
   Eigen::VectorXd residual;
   Workspace work;
   NewtonBuffers buffers = {};
+  FaceGram faces = {};
 
   /// Take neuron j out of the residual (sign = 1) or put it in (-1).
   void add_output(Index j, double sign);

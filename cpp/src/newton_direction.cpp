@@ -34,59 +34,30 @@ VectorXd solve(const Eigen::Ref<const MatrixXd>& matrix, const VectorXd& right, 
 // The system in the coordinates of the faces. The Hessian is Z^T W Z plus the blocks
 // beta (I - w w^T) / ||u_j||, with Z = [s_j D_j X B_j, 1]; only its lower triangle is filled.
 struct FaceSystem {
-  std::vector<MatrixXd> bases;  // B_j
-  std::vector<Index> offsets;   // where each face's coordinates begin
-  Eigen::Map<MatrixXd> Z;       // rows scaled by the root of their weights
   VectorXd gradient;
   Eigen::Map<MatrixXd> hessian;
 
   explicit FaceSystem(Refinement& state);
 
  private:
-  Index find_bases(const Refinement& state);
-  void add_neuron(const Refinement& state, Index j, const VectorXd& root);
+  void add_penalty(const Refinement& state, Index j);
 };
 
 FaceSystem::FaceSystem(Refinement& state)
-    : Z(state.buffers.Z.as<MatrixXd>(state.X.rows(), find_bases(state))),
-      hessian(state.buffers.hessian.as<MatrixXd>(Z.cols(), Z.cols())) {
-  const Index K = Z.cols();
-  const VectorXd root = state.sample_weight.cwiseSqrt();
-  gradient.setZero(K);
-  hessian.setZero();
+    : gradient(VectorXd::Zero(state.faces.size())),
+      hessian(state.buffers.hessian.as<MatrixXd>(gradient.size(), gradient.size())) {
+  hessian.triangularView<Eigen::Lower>() = state.faces.gram();
   for (Index j = 0; j < state.neurons.size(); ++j) {
-    add_neuron(state, j, root);
+    add_penalty(state, j);
   }
-  if (state.intercept) {
-    Z.col(K - 1) = root;
-  }
-  gradient.noalias() -= Z.transpose() * root.cwiseProduct(state.residual);
-  dense().add_gram(Z.data(), Z.rows(), K, hessian.data());
+  const VectorXd weighted = state.sample_weight.cwiseSqrt().cwiseProduct(state.residual);
+  gradient.noalias() -= state.faces.columns().transpose() * weighted;
   damp(hessian);
 }
 
-// Returns the number of unknowns.
-Index FaceSystem::find_bases(const Refinement& state) {
-  const Index p = state.X.cols();
-  MatrixXd basis;
-  offsets.push_back(0);
-  for (Index j = 0; j < state.neurons.size(); ++j) {
-    const std::int64_t* tight = state.neurons.tight.row(j).data();
-    face_basis(state.X, tight, count_tight(tight, p), state.free_bias, basis);
-    offsets.push_back(offsets.back() + basis.cols());
-    bases.push_back(basis);
-  }
-  return offsets.back() + (state.intercept ? 1 : 0);
-}
-
-void FaceSystem::add_neuron(const Refinement& state, Index j, const VectorXd& root) {
-  const MatrixXd& B = bases[static_cast<std::size_t>(j)];
-  const Index p = B.rows(), f = B.cols(), low = offsets[static_cast<std::size_t>(j)];
-  const auto on = state.neurons.on.row(j).transpose();
-  const VectorXd scale = state.neurons.signs[j] * root.array() * on.cast<double>();
-  Z.middleCols(low, f).noalias() = state.X * B;
-  Z.middleCols(low, f).array().colwise() *= scale.array();
-
+void FaceSystem::add_penalty(const Refinement& state, Index j) {
+  const MatrixXd& B = state.faces.basis(j);
+  const Index p = B.rows(), f = B.cols(), low = state.faces.offset(j);
   const VectorXd u = state.neurons.U.row(j);
   const double size = std::sqrt(penalised_dot(u, u, state.free_bias));
   VectorXd w = u / size;
@@ -100,21 +71,21 @@ void FaceSystem::add_neuron(const Refinement& state, Index j, const VectorXd& ro
   const VectorXd wB = B.transpose() * w;
   gradient.segment(low, f) = state.beta * wB;
   auto block = hessian.block(low, low, f, f);
-  block = (-state.beta / size) * wB * wB.transpose();
+  block -= (state.beta / size) * wB * wB.transpose();
   block.diagonal() += (state.beta / size) * unit;
 }
 
 }  // namespace
 
 Direction face_direction(Refinement& state) {
+  state.faces.update(state);
   FaceSystem system(state);
   const VectorXd step = solve(system.hessian, -system.gradient, state.buffers.factor);
   Direction direction;
   direction.U.resize(state.neurons.size(), state.X.cols());
   for (Index j = 0; j < state.neurons.size(); ++j) {
-    const MatrixXd& B = system.bases[static_cast<std::size_t>(j)];
-    const Index low = system.offsets[static_cast<std::size_t>(j)];
-    direction.U.row(j) = B * step.segment(low, B.cols());
+    const MatrixXd& B = state.faces.basis(j);
+    direction.U.row(j) = B * step.segment(state.faces.offset(j), B.cols());
   }
   direction.intercept = state.intercept ? step[step.size() - 1] : 0.0;
   direction.decrement = -system.gradient.dot(step);

@@ -74,7 +74,7 @@ def face_basis(X, tight, n_tight, free_bias):
         stacked[j, n_tight + j] = 1.0
     Q, R = np.linalg.qr(stacked)
     for j in range(n_tight):
-        if abs(R[j, j]) <= DEPENDENT * np.sqrt(np.dot(stacked[:, j], stacked[:, j])):
+        if abs(R[j, j]) <= DEPENDENT * np.sqrt(np.dot(X[tight[j]], X[tight[j]])):
             R[j, j] = np.inf  # a row that depends on those before it: its coefficient is zero
     basis = np.ascontiguousarray(Q[:, n_tight:])
     if free_bias:  # (I - b b^T)^(-1/2) restores orthonormality without the bias coordinate

@@ -316,8 +316,8 @@ def newton(
         mode,
         decrement,
     )
-    squared = [penalised_dot(u, u, free_bias) for u in U]
-    largest = max(squared)
+    squared = np.array([penalised_dot(U[j], U[j], free_bias) for j in range(m)])
+    largest = squared.max()
     for j in range(m):
         U[j] += t * directions[j]
         ray = j == wall and count_tight(tight[j]) == p - 1  # its only wall is the apex

@@ -30,6 +30,11 @@ TEST_CASE("dense kernels multiply, add Grams and solve") {
     kernels.multiply(A.data(), B.data(), n, k, m, C.data());
     CHECK(C.isApprox(A * B, 1e-14));
 
+    const MatrixXd D = MatrixXd::Random(n, m);
+    MatrixXd transposed(k, m);
+    kernels.multiply_transposed(A.data(), D.data(), n, k, m, transposed.data());
+    CHECK(transposed.isApprox(A.transpose() * D, 1e-14));
+
     MatrixXd gram = MatrixXd::Identity(k, k);
     kernels.add_gram(A.data(), n, k, gram.data());
     const MatrixXd expected = MatrixXd::Identity(k, k) + A.transpose() * A;
@@ -63,12 +68,13 @@ TEST_CASE("equal input gives equal bits wherever the data lie") {
     for (const Index k : {1, 3, 8, 17}) {
       for (const Index m : {1, 2, 7, 16}) {
         const MatrixXd A = MatrixXd::Random(n, k), B = MatrixXd::Random(k, m);
-        MatrixXd expected[5];
+        const MatrixXd D = MatrixXd::Random(n, m);
+        MatrixXd expected[6];
         for (const Index offset : {0, 1, 3, 6}) {
-          std::vector<double> rooms[3];
+          std::vector<double> rooms[4];
           const double* a = copy_at(rooms[0], A, offset);
           double* b = copy_at(rooms[1], B, 7 - offset);
-          MatrixXd found[5] = {MatrixXd(n, m), MatrixXd::Identity(k, k), MatrixXd::Zero(n, n)};
+          MatrixXd found[6] = {MatrixXd(n, m), MatrixXd::Identity(k, k), MatrixXd::Zero(n, n)};
           kernels.multiply(a, b, n, k, m, found[0].data());
           kernels.add_gram(a, n, k, found[1].data());
           kernels.add_outer(a, n, k, found[2].data());
@@ -77,7 +83,10 @@ TEST_CASE("equal input gives equal bits wherever the data lie") {
           kernels.solve_factor(L, k, b, m);
           found[3] = Eigen::Map<MatrixXd>(L, k, k);
           found[4] = Eigen::Map<MatrixXd>(b, k, m);
-          for (int q = 0; q < 5; ++q) {
+          found[5].resize(k, m);
+          const double* d = copy_at(rooms[3], D, 7 - offset);
+          kernels.multiply_transposed(a, d, n, k, m, found[5].data());
+          for (int q = 0; q < 6; ++q) {
             if (offset == 0) {
               expected[q] = found[q];
             }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "golden.hpp"
+#include "newton.hpp"
 
 using Eigen::VectorXd;
 using pyconvex::Index;
@@ -109,4 +110,45 @@ TEST_CASE("no neurons are no trouble") {
                        nullptr, golden::beta, true, false, Mode::crossing, 1e-12, 5, 100, 1e12);
   CHECK(found.kept.empty());
   CHECK(found.residual.sum() == doctest::Approx(0.0));
+}
+
+TEST_CASE("the Gram matrix follows neurons that turn, leave or change their face") {
+  const auto data = golden::X();
+  const Index n = data.rows(), p = data.cols(), m = 6;
+  pyconvex::Neurons neurons;
+  neurons.U = pyconvex::RowMatrix::Random(m, p);
+  neurons.signs = Eigen::VectorXd::LinSpaced(m, -1.0, 1.0).array().sign();
+  neurons.on = (neurons.U * pyconvex::as_rows(data).transpose()).array() > 0.0;
+  neurons.tight.setConstant(m, p, -1);
+  neurons.kept = {0, 1, 2, 3, 4, 5};
+  pyconvex::Refinement state{pyconvex::Samples(data),
+                             Eigen::VectorXd::LinSpaced(n, 0.1, 0.3),
+                             0.1,
+                             true,
+                             false,
+                             pyconvex::Mode::crossing,
+                             neurons,
+                             Eigen::VectorXd::Ones(n),
+                             pyconvex::Workspace(n, p, {})};
+  const auto check = [&state] {
+    state.faces.update(state);
+    pyconvex::FaceGram fresh;
+    fresh.update(state);
+    REQUIRE(state.faces.size() == fresh.size());
+    const Eigen::MatrixXd Z = fresh.columns();
+    CHECK(state.faces.columns() == Z);
+    const Eigen::MatrixXd gram = state.faces.gram().triangularView<Eigen::Lower>();
+    const Eigen::MatrixXd expected = (Z.transpose() * Z).triangularView<Eigen::Lower>();
+    CHECK((gram - expected).norm() < 1e-14);
+  };
+  check();
+  state.neurons.on(2, 3) = !state.neurons.on(2, 3);
+  check();
+  state.neurons.tight(4, 0) = 1;  // one column less
+  check();
+  state.neurons.U.row(1).setZero();
+  state.neurons.drop_zeros();
+  check();
+  state.neurons.tight(3, 0) = -1;  // neuron 4, now the fourth, leaves its face
+  check();
 }
