@@ -4,25 +4,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from pyconvex.backends import get_backend
 from pyconvex.column_generation import Neurons, Solver
-from pyconvex.data import (
-    check_betas,
-    check_int,
-    check_matrix,
-    check_n_threads,
-    check_ratio,
-    check_tol,
-)
+from pyconvex.data import check_matrix, check_n_threads, check_tol
 from pyconvex.dual_newton import DualNewton
-from pyconvex.losses import Array
+from pyconvex.grid import Grid, solve_along
 from pyconvex.monitor import Monitor, Record
 from pyconvex.patterns import PatternSet, check_patterns
 from pyconvex.pricing import run_whole
-from pyconvex.program import Status
 from pyconvex.solver import GroupLassoResult, make_problem, pattern_solver, solve_program
 
 
@@ -94,19 +85,20 @@ def group_lasso_path(
     [False, True, True]
     """
     X = check_matrix(X)
-    if betas is not None:
-        betas = check_betas(betas)
-    n_points = check_int(n_betas, "n_betas") if betas is None else len(betas)
-    ratio = check_ratio(beta_min_ratio, "beta_min_ratio")
+    grid = Grid.of(betas, n_betas, beta_min_ratio)
     problem, rows = make_problem(X, y, 1.0, sample_weight, loss, intercept=bool(intercept))
     solver = pattern_solver(
         problem, check_patterns(patterns, len(X)), rows, cones, check_tol(tol),
         get_backend(backend), check_n_threads(n_threads), engine,
     )  # fmt: skip
-    with Monitor(max_iter, time_limit, callback, verbose, n_points) as monitor:
-        if betas is None:
-            betas = np.geomspace(1.0, ratio, n_points) * (_beta_max(solver) or 1.0)
-        return _solve_points(solver, betas, cones, monitor)
+    with Monitor(max_iter, time_limit, callback, verbose, grid.n_points) as monitor:
+
+        def solve(beta: float, neurons: Neurons) -> tuple[GroupLassoResult, Neurons]:
+            at = replace(solver, problem=replace(problem, beta=beta))
+            return solve_program(at, neurons, cones, monitor)
+
+        start = Neurons.none(problem)
+        return solve_along(grid.betas(lambda: _beta_max(solver)), solve, start, monitor)[0]
 
 
 def _beta_max(solver: Solver | DualNewton) -> float:
@@ -116,20 +108,3 @@ def _beta_max(solver: Solver | DualNewton) -> float:
     z = problem.constant_multiplier()
     norm: float = solver.pricing(problem, z, none.U, none.signs, run_whole)[0]
     return norm * (1.0 + 1e-12)
-
-
-def _solve_points(
-    solver: Solver | DualNewton, betas: Array, cones: bool, monitor: Monitor
-) -> list[GroupLassoResult]:
-    results: list[GroupLassoResult] = []
-    neurons = Neurons.none(solver.problem)
-    for beta in betas:
-        if results and monitor.ended():  # between two points
-            return results
-        problem = replace(solver.problem, beta=float(beta))
-        result, neurons = solve_program(replace(solver, problem=problem), neurons, cones, monitor)
-        if results and result.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
-            return results
-        results.append(result)
-        monitor.next_solve()
-    return results

@@ -7,22 +7,16 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.data import (
-    check_betas,
-    check_choice,
-    check_int,
-    check_matrix,
-    check_ratio,
-    check_vector,
-)
+from pyconvex.column_generation import Neurons
+from pyconvex.data import check_choice, check_matrix, check_vector
 from pyconvex.fit import Fit, make_task, solve_task, start_of
+from pyconvex.grid import Grid, solve_along
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
 from pyconvex.path_plot import plot_curve, plot_tracks
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Status
-from pyconvex.task import Task
 
 if TYPE_CHECKING:  # matplotlib is optional: only a call loads it
     from matplotlib.axes import Axes
@@ -253,31 +247,16 @@ def path(
     >>> path.status.value, path[-1].certificate
     ('optimal', 'global')
     """
-    if betas is not None:
-        betas = check_betas(betas)
-    n_points = check_int(n_betas, "n_betas") if betas is None else len(betas)
-    ratio = check_ratio(beta_min_ratio, "beta_min_ratio")
-    with Monitor(max_iter, time_limit, callback, verbose, n_points) as monitor:
+    grid = Grid.of(betas, n_betas, beta_min_ratio)
+    with Monitor(max_iter, time_limit, callback, verbose, grid.n_points) as monitor:
         task = make_task(
             X, y, 1.0, model, loss, bias, patterns, tol, certificate, sample_weight,
             random_state, n_threads, backend,
         )  # fmt: skip
-        if betas is None:
-            betas = np.geomspace(1.0, ratio, n_points) * (task.beta_max() or 1.0)
-        return _solve_points(task, betas, warm_start, minimal, monitor)
 
+        def solve(beta: float, neurons: Neurons) -> tuple[Fit, Neurons]:
+            return solve_task(task.at(beta), neurons, minimal, monitor)
 
-def _solve_points(
-    task: Task, betas: Array, warm_start: Fit | Network | None, minimal: bool, monitor: Monitor
-) -> Path:
-    fits: list[Fit] = []
-    neurons = start_of(task, warm_start)
-    for beta in betas:
-        if fits and (status := monitor.ended()):  # between two points
-            return Path(tuple(fits), status)
-        fit, neurons = solve_task(task.at(float(beta)), neurons, minimal, monitor)
-        if fits and fit.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
-            return Path(tuple(fits), fit.status)
-        fits.append(fit)
-        monitor.next_solve()
-    return Path.of(fits)
+        start = start_of(task, warm_start)
+        fits, ended = solve_along(grid.betas(task.beta_max), solve, start, monitor)
+        return Path(tuple(fits), ended) if ended else Path.of(fits)

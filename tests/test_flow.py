@@ -32,6 +32,7 @@ LEVEL = {
     "bounded": 7,
     "column_generation": 8,
     "dual_newton": 9,
+    "grid": 9,
     "solver": 10,
     "decode": 10,
     "task": 11,

@@ -105,22 +105,21 @@ def test_repeated_patterns_and_a_gate_that_is_never_on(backend):
         assert two.objective == pytest.approx(one.objective, rel=1e-8)
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_warm_start(program, backend):
-    settings = {"beta": 0.005, "tol": 1e-8, "backend": backend, **program}
-    cold = solve_group_lasso(X, y, gates, **settings)
-    warm = solve_group_lasso(X, y, gates, warm_start=cold, **settings)
-    assert warm.n_iter < cold.n_iter
-    assert warm.objective == pytest.approx(cold.objective, rel=1e-7)
-
-
-@pytest.mark.parametrize("program", GATED)
-def test_warm_start_from_plain_weights(program, backend):
-    settings = {"beta": 0.005, "tol": 1e-8, "backend": backend, **program}
-    cold = solve_group_lasso(X, y, gates, **settings)
+def plain_weights(result):
     U = np.zeros((len(gates), 3))
-    U[cold.active] = cold.coef
-    warm = solve_group_lasso(X, y, gates, warm_start=U, **settings)
+    U[result.active] = result.coef
+    return U
+
+
+@pytest.mark.parametrize(
+    ("program", "start"),
+    [(program, lambda result: result) for program in PROGRAMS]
+    + [(program, plain_weights) for program in GATED],
+)
+def test_warm_start(program, start, backend):
+    settings = {"beta": 0.005, "tol": 1e-8, "backend": backend, **program}
+    cold = solve_group_lasso(X, y, gates, **settings)
+    warm = solve_group_lasso(X, y, gates, warm_start=start(cold), **settings)
     assert warm.n_iter < cold.n_iter
     assert warm.objective == pytest.approx(cold.objective, rel=1e-7)
 

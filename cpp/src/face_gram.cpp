@@ -23,7 +23,8 @@ void fill_neuron(const Refinement& state, Index j, const MatrixXd& basis, const 
                  Eigen::Ref<MatrixXd> columns) {
   const auto on = state.neurons.on.row(j).transpose();
   const VectorXd scale = state.neurons.signs[j] * root.array() * on.cast<double>();
-  columns.noalias() = state.X * basis;
+  dense().multiply(state.features.data(), basis.data(), columns.rows(), basis.rows(), basis.cols(),
+                   columns.data());
   columns.array().colwise() *= scale.array();
 }
 

@@ -307,7 +307,8 @@ bool Descent::release() {
   if (ridge == 0.0) {
     gradient.noalias() += H * u;
   }
-  if (worst_multiplier(gradient, where, side) <= kRelease * (beta + ridge * size)) {
+  const double worst = worst_multiplier(gradient, where, side);
+  if (!(worst > kRelease * (beta + ridge * size))) {  // nor where it is NaN
     return false;
   }
   const Index row = tight[where];

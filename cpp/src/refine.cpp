@@ -150,20 +150,28 @@ void merge(Refinement& state) {
   }
 }
 
+// What the last sweep lowered the objective by, and its flops.
+struct Sweep {
+  double gain;
+  double work;
+
+  double rate() const { return gain / work; }
+};
+
 // Newton steps while they pay, see `refine`; changes `rate`, what they gained per flop, and
 // `value`, the objective. Returns the flops spent and the change of the intercept.
 struct Spent {
   double work = 0.0;
   double shift = 0.0;
 };
-Spent newton_steps(Refinement& state, const Budget& budget, double sweep_work, double sweep_rate,
-                   double& rate, double& value) {
+Spent newton_steps(Refinement& state, const Budget& budget, const Sweep& last, double& rate,
+                   double& value) {
   Spent spent;
   const double after_sweep = value;
   for (int steps = 0; !state.work.stop.is_set(); ++steps) {
     state.neurons.drop_zeros();
     const NewtonCost cost = newton_cost(state);
-    const bool enough = state.mode == Mode::crossing ? steps == kWalls : rate < sweep_rate;
+    const bool enough = state.mode == Mode::crossing ? steps == kWalls : rate < last.rate();
     if (enough || state.neurons.size() == 0 || cost.size > budget.max_size ||
         spent.work > budget.work_left) {
       break;
@@ -182,10 +190,11 @@ Spent newton_steps(Refinement& state, const Budget& budget, double sweep_work, d
     }
     spent.shift += step.shift;
     const bool stuck = state.mode == Mode::gated && start - value <= kStuck * step.decrement;
-    if (step.decrement <= budget.tol || stuck) {
+    const bool little = state.mode == Mode::crossing && step.decrement < last.gain;
+    if (step.decrement <= budget.tol || stuck || little) {
       break;
     }
-    if (state.mode != Mode::crossing && spent.work > 5.0 * sweep_work) {
+    if (state.mode != Mode::crossing && spent.work > 5.0 * last.work) {
       rate = (after_sweep - value) / spent.work;
     }
   }
@@ -244,9 +253,9 @@ Refined refine(MatrixView X, const double* sample_weight, const double* residual
     }
     value = objective(state);
     budget.work_left -= sweep_work;
-    const double sweep_rate = (before - value) / sweep_work;
-    skipped = newton_rate < sweep_rate;
-    const Spent spent = newton_steps(state, budget, sweep_work, sweep_rate, newton_rate, value);
+    const Sweep last = {before - value, sweep_work};
+    skipped = newton_rate < last.rate();
+    const Spent spent = newton_steps(state, budget, last, newton_rate, value);
     shift += spent.shift;
     budget.work_left -= spent.work;
     decrease = before - value;

@@ -371,7 +371,7 @@ def descend(
         worst, where, side = worst_multiplier(
             tight, n_tight, gradient, Q, R, slopes, on, norms, held, mode
         )
-        if worst <= RELEASE * scale:
+        if not worst > RELEASE * scale:  # nor where it is NaN
             return step
         row = tight[where]
         tight[where : n_tight - 1] = tight[where + 1 : n_tight].copy()

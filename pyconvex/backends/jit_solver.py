@@ -117,11 +117,11 @@ def refine(
     Where masks or cones are fixed Newton steps go on while they gain more per flop than the
     sweep did; when they gain less the next sweeps go without them, until sweeps slow down to
     twice that rate, twice again, and so on. Neurons that may cross get up to WALLS steps, most
-    of which find tight rows. Ends when a sweep and its Newton steps lower the objective by less
-    than ``tol``, after ``max_sweeps``, when ``max_work`` flops are spent or stop[0] is set.
-    Systems larger than ``max_size`` are left out. Returns the indices of the neurons that
-    stayed, their weights (m, p) and tight rows (m, p; -1 pads), the residual, the change of the
-    intercept and the last decrease.
+    of which find tight rows, until a step promised less than the sweep gained. Ends when a sweep
+    and its Newton steps lower the objective by less than ``tol``, after ``max_sweeps``, when
+    ``max_work`` flops are spent or stop[0] is set. Systems larger than ``max_size`` are left out.
+    Returns the indices of the neurons that stayed, their weights (m, p) and tight rows (m, p; -1
+    pads), the residual, the change of the intercept and the last decrease.
     """
     n, p = X.shape
     norms = row_norms(X)
@@ -152,7 +152,8 @@ def refine(
         if mode == CROSSING:
             merge(X, norms, residual, U, signs, on, tight)
         after_sweep = value = objective(residual, sample_weight, U, beta, free_bias)
-        sweep_rate = (before - value) / sweep_work
+        sweep_gain = before - value
+        sweep_rate = sweep_gain / sweep_work
         skipped = newton_rate < sweep_rate
         total += sweep_work
         work, steps = 0.0, 0
@@ -187,7 +188,8 @@ def refine(
                 break
             shift += moved
             stuck = mode == GATED and start - value <= STUCK * decrement
-            if decrement <= tol or stuck:
+            little = mode == CROSSING and decrement < sweep_gain
+            if decrement <= tol or stuck or little:
                 break
             if mode != CROSSING and work > 5.0 * sweep_work:
                 newton_rate = (after_sweep - value) / work

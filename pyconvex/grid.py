@@ -1,0 +1,70 @@
+"""Grids of penalties, from strong to weak, and solves along them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pyconvex.column_generation import Neurons
+from pyconvex.data import check_betas, check_int, check_ratio
+from pyconvex.losses import Array
+from pyconvex.monitor import Monitor
+from pyconvex.program import Status
+
+
+class Ended(Protocol):
+    """A result that says how its solve ended."""
+
+    @property
+    def status(self) -> Status:
+        """How it ended."""
+
+
+Result = TypeVar("Result", bound=Ended)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Given penalties, or ``n_points`` in geometric order down to ``ratio`` times the largest."""
+
+    given: Array | None
+    n_points: int
+    ratio: float
+
+    @classmethod
+    def of(cls, betas: ArrayLike | None, n_betas: int, beta_min_ratio: float) -> "Grid":
+        """Check the arguments that describe a grid."""
+        given = None if betas is None else check_betas(betas)
+        n_points = check_int(n_betas, "n_betas") if given is None else len(given)
+        return cls(given, n_points, check_ratio(beta_min_ratio, "beta_min_ratio"))
+
+    def betas(self, beta_max: Callable[[], float]) -> Array:
+        """Return the penalties in descending order; the largest is only computed if needed."""
+        if self.given is not None:
+            return self.given
+        return np.geomspace(1.0, self.ratio, self.n_points) * (beta_max() or 1.0)
+
+
+def solve_along(
+    betas: Array,
+    solve: Callable[[float, Neurons], tuple[Result, Neurons]],
+    neurons: Neurons,
+    monitor: Monitor,
+) -> tuple[list[Result], Status | None]:
+    """Solve for each penalty, from the neurons of the one before.
+
+    Returns the results and what ended them early, None if nothing did; an unfinished one is left
+    out unless it is the first.
+    """
+    results: list[Result] = []
+    for beta in betas:
+        if results and (status := monitor.ended()):  # between two points
+            return results, status
+        result, neurons = solve(float(beta), neurons)
+        if results and result.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+            return results, result.status
+        results.append(result)
+        monitor.next_solve()
+    return results, None
