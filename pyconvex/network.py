@@ -158,7 +158,7 @@ class Network:
         kept = np.flatnonzero(factors)
         roots, halves = np.sqrt(factors[kept]), np.sqrt(norms[kept] / heights[kept])
         inner, outer = roots / halves, roots * halves
-        return Network(
+        fewer = Network(
             self.hidden_weights[kept] * inner[:, np.newaxis],
             self.hidden_bias[kept] * inner,
             self.output_weights[kept] * outer,
@@ -166,6 +166,7 @@ class Network:
             None if self.gates is None else self.gates[kept],
             None if self.gate_bias is None else self.gate_bias[kept],
         )
+        return fewer.prune(X, free_bias=free)  # dependencies that rounding hid may show now
 
     def __repr__(self) -> str:
         kind = "ReLU" if self.gates is None else "gated ReLU"

@@ -94,13 +94,14 @@ Network Network::prune(MatrixView X, std::optional<bool> free_bias) const {
     return *this;
   }
   const VectorXd same = VectorXd::Ones(m);
-  return {scaled(hidden_weights, kept, inner),
-          scaled(hidden_bias, kept, inner),
-          scaled(output_weights, kept, outer),
-          output_bias + sizes.shift,
-          gated,
-          gated ? scaled(gates, kept, same) : Matrix(),
-          gated ? scaled(gate_bias, kept, same) : std::vector<double>()};
+  const Network fewer{scaled(hidden_weights, kept, inner),
+                      scaled(hidden_bias, kept, inner),
+                      scaled(output_weights, kept, outer),
+                      output_bias + sizes.shift,
+                      gated,
+                      gated ? scaled(gates, kept, same) : Matrix(),
+                      gated ? scaled(gate_bias, kept, same) : std::vector<double>()};
+  return fewer.prune(X, free);  // dependencies that rounding hid may show now
 }
 
 }  // namespace pyconvex

@@ -190,7 +190,8 @@ Spent newton_steps(Refinement& state, const Budget& budget, const Sweep& last, d
     }
     spent.shift += step.shift;
     const bool stuck = state.mode == Mode::gated && start - value <= kStuck * step.decrement;
-    const bool little = state.mode == Mode::crossing && step.decrement < last.gain;
+    const bool little =
+        state.mode == Mode::crossing && cost.work > last.work && step.decrement < last.gain;
     if (step.decrement <= budget.tol || stuck || little) {
       break;
     }

@@ -36,9 +36,10 @@ struct Refined {
 /// cones are fixed Newton steps go on while they gain more per flop than the sweep did; when they
 /// gain less the next sweeps go without them, until sweeps slow down to twice that rate, twice
 /// again, and so on. Neurons that may cross get up to kWalls steps, most of which find tight rows,
-/// until a step promised less than the sweep gained. Ends when a sweep and its Newton steps lower
-/// the objective by less than `tol`, after `max_sweeps`, when `max_work` flops are spent or `stop`
-/// is set. Systems larger than `max_size` are left out. `packed` is not read in Mode::crossing.
+/// until a step that costs more than the sweep promised less than that gained. Ends when a sweep
+/// and its Newton steps lower the objective by less than `tol`, after `max_sweeps`, when `max_work`
+/// flops are spent or `stop` is set. Systems larger than `max_size` are left out. `packed` is not
+/// read in Mode::crossing.
 Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
                const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
                double beta, bool intercept, bool free_bias, Mode mode, double tol, Index max_sweeps,

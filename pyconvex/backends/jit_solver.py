@@ -117,7 +117,7 @@ def refine(
     Where masks or cones are fixed Newton steps go on while they gain more per flop than the
     sweep did; when they gain less the next sweeps go without them, until sweeps slow down to
     twice that rate, twice again, and so on. Neurons that may cross get up to WALLS steps, most
-    of which find tight rows, until a step promised less than the sweep gained. Ends when a sweep
+    of which find tight rows, until a step that costs more than the sweep promised less than that gained. Ends when a sweep
     and its Newton steps lower the objective by less than ``tol``, after ``max_sweeps``, when
     ``max_work`` flops are spent or stop[0] is set. Systems larger than ``max_size`` are left out.
     Returns the indices of the neurons that stayed, their weights (m, p) and tight rows (m, p; -1
@@ -188,7 +188,7 @@ def refine(
                 break
             shift += moved
             stuck = mode == GATED and start - value <= STUCK * decrement
-            little = mode == CROSSING and decrement < sweep_gain
+            little = mode == CROSSING and step_work > sweep_work and decrement < sweep_gain
             if decrement <= tol or stuck or little:
                 break
             if mode != CROSSING and work > 5.0 * sweep_work:
