@@ -117,11 +117,12 @@ def refine(
     Where masks or cones are fixed Newton steps go on while they gain more per flop than the
     sweep did; when they gain less the next sweeps go without them, until sweeps slow down to
     twice that rate, twice again, and so on. Neurons that may cross get up to WALLS steps, most
-    of which find tight rows, until a step that costs more than the sweep promised less than that gained. Ends when a sweep
-    and its Newton steps lower the objective by less than ``tol``, after ``max_sweeps``, when
-    ``max_work`` flops are spent or stop[0] is set. Systems larger than ``max_size`` are left out.
-    Returns the indices of the neurons that stayed, their weights (m, p) and tight rows (m, p; -1
-    pads), the residual, the change of the intercept and the last decrease.
+    of which find tight rows, until a step that costs more than the sweep promised less than that
+    gained. Ends when a sweep and its Newton steps lower the objective by less than ``tol``, after
+    ``max_sweeps``, when ``max_work`` flops are spent or stop[0] is set. Systems larger than
+    ``max_size`` are left out. Returns the indices of the neurons that stayed, their weights (m, p)
+    and tight rows (m, p; -1 pads), the residual, the change of the intercept and the last
+    decrease.
     """
     n, p = X.shape
     norms = row_norms(X)
