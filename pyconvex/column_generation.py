@@ -104,12 +104,12 @@ class Solver:
         dual, best_dual, idle = 0.0, 0.0, 0
         while True:
             neurons = self._recomputed(neurons)
-            objective = problem.objective(neurons.residual, neurons.U)
+            objective = self._objective(neurons)
             z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
             norm, columns = self._price(z, neurons, objective, idle > 0, monitor)
             complete = not monitor.out_of_time()
             if complete:  # else the dual stays that of the last round
-                dual = problem.dual_objective(z, norm)
+                dual = self._dual(z, norm, columns)
             elif dual > objective:  # an estimate that the objective has passed says nothing
                 dual = 0.0
             if self.pricing.exact:  # every multiplier's bound is valid, so keep the best
@@ -126,11 +126,11 @@ class Solver:
             step = min(1e-4 * gap, 1e-2 * gap * gap) if idle == 0 else 0.0
             target = objective * max(step, _NO_PROGRESS)
             moved = self._refine(self._add(neurons, columns), target, monitor)
-            progress = objective - problem.objective(moved.residual, moved.U)
+            progress = objective - self._objective(moved)
             idle = 0 if progress > _NO_PROGRESS * objective else idle + 1
             if idle > 0:  # the new columns were noise: sharpen the multiplier without them
                 moved = self._refine(neurons, _NO_PROGRESS * objective, monitor)
-                progress = objective - problem.objective(moved.residual, moved.U)
+                progress = objective - self._objective(moved)
             if progress > -_RISE * objective:  # never go up, nor follow a NaN
                 neurons = moved
 
@@ -140,10 +140,17 @@ class Solver:
         """Return the dual norm and new columns; look harder before a certificate or if stuck."""
         problem = self.problem
         norm, columns = self.pricing(problem, z, neurons.U, neurons.signs, monitor.run)
-        harder = stuck or relative_gap(objective, problem.dual_objective(z, norm)) <= self.tol
+        harder = stuck or relative_gap(objective, self._dual(z, norm, columns)) <= self.tol
         if harder and not self.pricing.exact and not monitor.out_of_time():
             return self.pricing(problem, z, neurons.U, neurons.signs, monitor.run, effort=_CONFIRM)
         return norm, columns
+
+    def _objective(self, neurons: Neurons) -> float:
+        return self.problem.objective(neurons.residual, neurons.U, neurons.pattern)
+
+    def _dual(self, z: Array, norm: float, columns: Columns) -> float:
+        excess = self.problem.violation_cost(columns.values, columns.pattern)
+        return self.problem.dual_objective(z, norm, excess)
 
     def outputs(self, U: Array, pattern: NDArray[np.int64]) -> Array:
         """Return the neurons' outputs on the rows without their signs, (m, n_samples)."""
@@ -168,9 +175,10 @@ class Solver:
         residual = neurons.residual.copy()
         sizes = np.zeros(len(columns))
         outputs = self.outputs(columns.points, columns.pattern) * columns.signs[:, np.newaxis]
+        betas = problem.beta * problem.weights_of(columns.pattern)
         for j, output in enumerate(outputs):
-            gain = float((weights * residual) @ output) - problem.beta
-            curvature = float((weights * output) @ output)
+            gain = float((weights * residual) @ output) - betas[j]
+            curvature = float((weights * output) @ output) + problem.ridge
             if gain > 0.0 and curvature > 0.0:
                 sizes[j] = gain / curvature
                 residual -= sizes[j] * output
@@ -207,7 +215,8 @@ class Solver:
                 neurons.signs,
                 self.packed[neurons.pattern] if len(self.packed) else self.packed,
                 neurons.tight,
-                problem.beta,
+                problem.beta * problem.weights_of(neurons.pattern),
+                problem.ridge,
                 problem.intercept,
                 problem.free_bias,
                 self.mode,

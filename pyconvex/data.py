@@ -130,6 +130,27 @@ def check_sample_weight(
     return weights
 
 
+def check_group_weights(
+    group_weights: ArrayLike | None, n_patterns: int
+) -> NDArray[np.float64] | None:
+    """Return weights (n_patterns,), all > 0; None stays None (all 1)."""
+    if group_weights is None:
+        return None
+    weights = _to_float(group_weights, "group_weights")
+    if weights.shape != (n_patterns,):
+        raise ValueError(
+            f"group_weights has shape {weights.shape} but patterns has {n_patterns} patterns: "
+            "pass one weight per pattern"
+        )
+    _check_finite(weights, "group_weights")
+    if not (weights > 0.0).all():
+        raise ValueError(
+            "group_weights must be > 0: leave out patterns that may not be used; a group without "
+            "penalty could fit any y"
+        )
+    return weights
+
+
 def check_positive(value: Any, name: str, *, allow_zero: bool = False) -> float:
     """Return a finite number > 0 (or >= 0) as float."""
     condition = ">= 0" if allow_zero else "> 0"

@@ -1,12 +1,14 @@
 """Dual augmented Lagrangian with semismooth Newton steps for group lassos on masked rows."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyconvex.column_generation import Neurons
+from pyconvex.dual_system import NewtonSystem
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
 from pyconvex.pricing import PatternPricing
@@ -23,6 +25,8 @@ _FLAT = 1e-14  # relative changes of psi below this are rounding
 _MAX_STEPS = 50  # Newton steps between two updates of the weights
 _PATIENCE = 10  # updates without a better gap until the solve is called stalled
 _WARM_GROWTH = 9.0  # start sigma higher where the weights are good already
+_ITERATE = 1e-2  # relative residual of the Newton systems where they are solved iteratively
+_DIRECT_SAMPLES = 12_000  # up to which a direct solution is an option
 
 
 @dataclass
@@ -45,6 +49,7 @@ class Iterate:
     next_intercept: float
     outputs: Array
     error: Array
+    direct: bool = False  # whether iterative solutions no longer pay
 
 
 @dataclass
@@ -64,23 +69,25 @@ class Best:
 
 @dataclass(frozen=True)
 class DualNewton:
-    r"""min over u of the loss + beta sum_g ||u_g||, by Newton's method on the dual.
+    r"""The program of `Problem` over given patterns, by Newton's method on the dual.
 
-    With the weights u as multipliers of z's constraints :math:`\|X^T D_g z\| \le \beta`, and a
-    penalty :math:`\sigma`, minimise over z
+    With the weights u as multipliers of z's constraints :math:`\|X^T D_g z\| \le \beta\omega_g`,
+    and a penalty :math:`\sigma`, minimise over z
 
-    .. math:: \psi(z) = \sum_i (z_i^2 / 2 s_i - y_i z_i) + \frac1{2\sigma} \sum_g \|u_g^+\|^2,
-              \quad u_g^+ = (1 - \sigma\beta / \|t_g\|)_+ t_g,
+    .. math:: \psi(z) = \sum_i (z_i^2 / 2 s_i - y_i z_i)
+              + \frac{1 + \sigma\rho}{2\sigma} \sum_g \|u_g^+\|^2,
+              \quad u_g^+ = \frac{(1 - \sigma\beta\omega_g / \|t_g\|)_+}{1 + \sigma\rho} t_g,
               \quad t_g = u_g + \sigma X^T D_g z,
 
     then set :math:`u = u^+` and raise :math:`\sigma` (Li, Sun & Toh 2018; Zhang et al. 2020, for
     the group lasso). The generalised Hessian over the groups with :math:`u_g^+ \ne 0` is
 
-    .. math:: \mathrm{diag}(1/s) + \sigma [(X X^T) \circ (M \mathrm{diag}(c) M^T) + R R^T],
+    .. math:: \mathrm{diag}(1/s) + \frac{\sigma}{1 + \sigma\rho}
+              [(X X^T) \circ (M \mathrm{diag}(c) M^T) + R R^T],
 
-    M their masks as columns, c the factors of t_g, R their outputs times
-    :math:`\sqrt{1 - c_g} / \|u_g^+\|`: a step costs 2 n^2 (active groups) + n^3 / 3 flops, however
-    many features there are, and 16 n^2 bytes are held.
+    M their masks as columns, :math:`c_g = 1 - \sigma\beta\omega_g / \|t_g\|`, R their outputs times
+    :math:`\sqrt{1 - c_g} / \|u_g^+\|`. `NewtonSystem` solves it, by conjugate gradients until they
+    need more work than a factorisation.
 
     Parameters
     ----------
@@ -109,6 +116,12 @@ class DualNewton:
         mode: int = self.kernels.GATED
         return mode
 
+    @cached_property
+    def _gram(self) -> Array:
+        """X X^T, once per solve."""
+        gram: Array = self.problem.X @ self.problem.X.T
+        return gram
+
     @property
     def pricing(self) -> PatternPricing:
         """N(z) over the patterns."""
@@ -123,8 +136,6 @@ class DualNewton:
             return self._neurons(best), best.dual, status
 
     def _solve(self, neurons: Neurons, monitor: Monitor) -> tuple[Best, Status]:
-        problem = self.problem
-        gram = problem.X @ problem.X.T
         at, best = self._start(neurons)
         idle, last = 0, np.inf
         while idle < _PATIENCE:
@@ -137,11 +148,11 @@ class DualNewton:
                     return best, status
                 if step > 0 and self._solved(at):
                     break
-                if not self._newton(at, gram):
+                if not self._newton(at):
                     break
             at.U, at.intercept = at.next_weights, at.next_intercept
             at.sigma *= _FAST_GROWTH if step <= _FEW else _GROWTH
-            self._move(at, at.z)
+            self._move(at, at.z, self._gradients(at.z))  # afresh: sums of steps drift
             idle = 0 if best.gap < 0.9 * last else idle + 1
             last = best.gap
         return best, Status.STALLED
@@ -153,39 +164,39 @@ class DualNewton:
         U = np.zeros((len(self.packed), p))
         np.add.at(U, neurons.pattern, neurons.U * neurons.signs[:, np.newaxis])
         active = np.flatnonzero(U.any(axis=1))
-        residual = problem.y - self._outputs(U[active], active).sum(axis=0)
-        if problem.intercept:
-            residual = residual - problem.sample_weight @ residual
+        residual, _ = self._residual(self._outputs(U[active], active))
         z = problem.loss.multiplier(residual, problem.sample_weight)
-        best = Best(active, U[active], problem.objective(residual, U[active]), 0.0)
-        norm = self._norm(self._gradients(z))
-        best.dual = problem.dual_objective(z, norm)
+        gradients = self._gradients(z)
+        objective = problem.objective(residual, U[active], active)
+        best = Best(active, U[active], objective, self._bound(z, gradients))
+        norm = float((np.linalg.norm(gradients, axis=1) / self._weights).max())
         z = z * min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
         sigma = _START * n * (_WARM_GROWTH if len(active) else 1.0)
         nothing = np.zeros(0)
         at = Iterate(z, nothing, U, neurons.intercept, sigma, active, nothing, U, 0.0, nothing, z)
-        self._move(at, z)
+        self._move(at, z, self._gradients(z))
         return at, best
 
-    def _move(self, at: Iterate, z: Array) -> None:
-        """Go to z: gradients, proximal point and error afresh."""
+    def _move(self, at: Iterate, z: Array, gradients: Array) -> None:
+        """Go to z with its gradients: proximal point and error afresh."""
         problem = self.problem
-        at.z, at.gradients = z, self._gradients(z)
+        at.z, at.gradients = z, gradients
         target = at.U + at.sigma * at.gradients
-        norms = np.linalg.norm(target, axis=1)
-        at.active = np.flatnonzero(norms > at.sigma * problem.beta)
-        at.scale = 1.0 - at.sigma * problem.beta / norms[at.active]
+        norms, limits = np.linalg.norm(target, axis=1), at.sigma * problem.beta * self._weights
+        at.active = np.flatnonzero(norms > limits)
+        at.scale = 1.0 - limits[at.active] / norms[at.active]
         at.next_weights = np.zeros_like(target)
-        at.next_weights[at.active] = at.scale[:, np.newaxis] * target[at.active]
+        factors = at.scale / (1.0 + at.sigma * problem.ridge)
+        at.next_weights[at.active] = factors[:, np.newaxis] * target[at.active]
         at.outputs = self._outputs(at.next_weights[at.active], at.active)
         at.error = z / problem.sample_weight - problem.y + at.outputs.sum(axis=0)
         if problem.intercept:
             at.next_intercept = at.intercept + at.sigma * float(z.sum())
             at.error += at.next_intercept
 
-    def _newton(self, at: Iterate, gram: Array) -> bool:
+    def _newton(self, at: Iterate) -> bool:
         """Take a Newton step with Armijo's rule; False where no step lowers psi."""
-        step = self._direction(at, gram)
+        step = self._direction(at)
         slope = float(at.error @ step)
         if not slope < 0.0:
             return False
@@ -195,38 +206,40 @@ class DualNewton:
             t *= 0.5
             if t < _SHORTEST:
                 return False
-        self._move(at, at.z + t * step)
+        self._move(at, at.z + t * step, at.gradients + t * change)
         return bool(np.isfinite(at.error).all())
 
-    def _direction(self, at: Iterate, gram: Array) -> Array:
-        from scipy.linalg import blas, cho_factor, cho_solve
-
+    def _direction(self, at: Iterate) -> Array:
+        """Return the Newton direction: iteratively until that costs more than directly."""
         problem = self.problem
         masks = self.kernels.unpack(self.packed[at.active], len(problem.y)).astype(np.float64)
         norms = np.linalg.norm(at.next_weights[at.active], axis=1)
         masks *= np.sqrt(at.scale)[:, np.newaxis]
-        # arrays in C order are their transposes in Fortran's: the lower triangle of M^T M
-        hessian = blas.dsyrk(at.sigma, masks.T, trans=0, lower=1)
-        hessian *= gram
+        softening = 1.0 + at.sigma * problem.ridge
         borders = at.outputs * (np.sqrt(1.0 - at.scale) / norms)[:, np.newaxis]
         if problem.intercept:
-            borders = np.concatenate([borders, np.ones((1, len(problem.y)))])
-        hessian = blas.dsyrk(
-            at.sigma, borders.T, beta=1.0, c=hessian, trans=0, lower=1, overwrite_c=1
+            ones = np.full((1, len(problem.y)), np.sqrt(softening))
+            borders = np.concatenate([borders, ones])
+        system = NewtonSystem(
+            problem.X, masks, borders, 1.0 / problem.sample_weight, at.sigma / softening
         )
-        hessian[np.diag_indices_from(hessian)] += 1.0 / problem.sample_weight
-        factor = cho_factor(hessian, lower=True, overwrite_a=True, check_finite=False)
-        direction: Array = cho_solve(factor, -at.error, check_finite=False)
-        return direction
+        if not at.direct:
+            small = len(problem.y) <= _DIRECT_SAMPLES
+            most = system.factor_work if small else np.inf
+            direction = system.iterate(-at.error, _ITERATE, most)
+            if direction is not None:
+                return direction
+            at.direct = True
+        return system.factorise(-at.error, self._gram)
 
     def _psi(self, at: Iterate, step: Array, change: Array, t: float) -> float:
         """Return psi(z + t step), whose gradients are those of z plus t ``change``."""
         problem = self.problem
         z = at.z + t * step
         norms = np.linalg.norm(at.U + at.sigma * (at.gradients + t * change), axis=1)
-        excess = np.maximum(norms - at.sigma * problem.beta, 0.0)
+        excess = np.maximum(norms - at.sigma * problem.beta * self._weights, 0.0)
         value = float(z @ (0.5 * z / problem.sample_weight - problem.y))
-        value += float(excess @ excess) / (2.0 * at.sigma)
+        value += float(excess @ excess) / (2.0 * at.sigma * (1.0 + at.sigma * problem.ridge))
         if problem.intercept:
             value += (at.intercept + at.sigma * float(z.sum())) ** 2 / (2.0 * at.sigma)
         return value
@@ -239,10 +252,8 @@ class DualNewton:
     def _improve(self, best: Best, at: Iterate) -> None:
         """Keep the proximal point's weights and the multiplier's bound where they are better."""
         problem = self.problem
-        residual = problem.y - at.outputs.sum(axis=0)
-        if problem.intercept:
-            residual -= problem.sample_weight @ residual
-        objective = problem.objective(residual, at.next_weights[at.active])
+        residual, _ = self._residual(at.outputs)
+        objective = problem.objective(residual, at.next_weights[at.active], at.active)
         if objective < best.objective:
             best.active, best.U = at.active, at.next_weights[at.active]
             best.objective = objective
@@ -250,7 +261,7 @@ class DualNewton:
         if problem.intercept:  # feasible multipliers sum to zero
             z = z - problem.sample_weight * z.sum()
             gradients = self._gradients(z)
-        best.dual = max(best.dual, problem.dual_objective(z, self._norm(gradients)))
+        best.dual = max(best.dual, self._bound(z, gradients))
 
     def _gradients(self, z: Array) -> Array:
         gradients: Array = self.kernels.gate_gradients(
@@ -258,8 +269,25 @@ class DualNewton:
         )
         return gradients
 
-    def _norm(self, gradients: Array) -> float:
-        return float(np.linalg.norm(gradients, axis=1).max())
+    def _bound(self, z: Array, gradients: Array) -> float:
+        """Return the dual objective that a multiplier proves; with an intercept sum(z) = 0."""
+        problem = self.problem
+        values = np.linalg.norm(gradients, axis=1) / self._weights
+        above = np.flatnonzero(values > problem.beta)
+        excess = problem.violation_cost(values[above], above)
+        return problem.dual_objective(z, float(values.max()), excess)
+
+    def _residual(self, outputs: Array) -> tuple[Array, float]:
+        """Return what outputs (k, n_samples) leave, with the best intercept, and that."""
+        problem = self.problem
+        residual: Array = problem.y - outputs.sum(axis=0)
+        intercept = float(problem.sample_weight @ residual) if problem.intercept else 0.0
+        return residual - intercept, intercept
+
+    @cached_property
+    def _weights(self) -> Array:
+        """Weights omega of all groups."""
+        return self.problem.weights_of(np.arange(len(self.packed)))
 
     def _outputs(self, U: Array, groups: NDArray[np.int64]) -> Array:
         """Return D_g X u_g for some groups, (k, n_samples)."""
@@ -269,12 +297,9 @@ class DualNewton:
 
     def _neurons(self, best: Best) -> Neurons:
         problem = self.problem
-        residual = problem.y - self._outputs(best.U, best.active).sum(axis=0)
-        intercept = float(problem.sample_weight @ residual) if problem.intercept else 0.0
-        residual = residual - intercept
+        residual, intercept = self._residual(self._outputs(best.U, best.active))
         z = problem.loss.multiplier(residual, problem.sample_weight)
-        norm = self._norm(self._gradients(z))
-        best.dual = max(best.dual, problem.dual_objective(z, norm))
+        best.dual = max(best.dual, self._bound(z, self._gradients(z)))
         tight = np.full(best.U.shape, -1)
         signs = np.ones(len(best.U))
         return Neurons(best.U, signs, tight, best.active, intercept, residual)

@@ -14,7 +14,13 @@ from pyconvex.grid import Grid, solve_along
 from pyconvex.monitor import Monitor, Record
 from pyconvex.patterns import PatternSet, check_patterns
 from pyconvex.pricing import run_whole
-from pyconvex.solver import GroupLassoResult, make_problem, pattern_solver, solve_program
+from pyconvex.solver import (
+    GroupLassoResult,
+    make_problem,
+    pattern_solver,
+    solve_program,
+    with_extras,
+)
 
 
 def group_lasso_path(
@@ -30,6 +36,8 @@ def group_lasso_path(
     loss: str = "squared",
     tol: float = 1e-6,
     intercept: bool = False,
+    ridge: float = 0.0,
+    group_weights: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     max_iter: int = 1000,
     time_limit: float | None = None,
@@ -53,7 +61,9 @@ def group_lasso_path(
         Points of the default grid.
     beta_min_ratio : float
         Its smallest penalty over its largest, between 0 and 1.
-    cones, engine, loss, tol, intercept, sample_weight, max_iter, n_threads, backend
+    cones, engine, loss, tol, intercept, ridge, group_weights, sample_weight
+        As in `solve_group_lasso`, for each point.
+    max_iter, n_threads, backend
         As in `solve_group_lasso`, for each point.
     time_limit : float, optional
         Limit in seconds for the whole path. After it, as after Ctrl-C and a callback's True, the
@@ -86,9 +96,11 @@ def group_lasso_path(
     """
     X = check_matrix(X)
     grid = Grid.of(betas, n_betas, beta_min_ratio)
+    patterns = check_patterns(patterns, len(X))
     problem, rows = make_problem(X, y, 1.0, sample_weight, loss, intercept=bool(intercept))
+    problem = with_extras(problem, len(patterns), ridge, group_weights)
     solver = pattern_solver(
-        problem, check_patterns(patterns, len(X)), rows, cones, check_tol(tol),
+        problem, patterns, rows, cones, check_tol(tol),
         get_backend(backend), check_n_threads(n_threads), engine,
     )  # fmt: skip
     with Monitor(max_iter, time_limit, callback, verbose, grid.n_points) as monitor:

@@ -25,6 +25,10 @@ class Squared:
         """Return z, the negative derivative of the weighted loss by the prediction."""
         return sample_weight * residual
 
+    def dual_value(self, z: Array, y: Array, sample_weight: Array) -> float:
+        """Return D(z)."""
+        return float(z @ y) - 0.5 * float(z @ (z / sample_weight))
+
     def dual_objective(
         self, z: Array, y: Array, sample_weight: Array, limit: float
     ) -> tuple[float, float]:

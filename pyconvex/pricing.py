@@ -74,20 +74,21 @@ class PatternPricing:
     def __call__(
         self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
     ) -> tuple[float, Columns]:
-        """Return N(z) and the columns with norm above beta, best first."""
+        """Return N(z) = max_g ||X^T D_g z|| / omega_g and all columns above beta, best first."""
         C = self.kernels.gate_gradients(problem.X, self.packed, z, self.n_threads)
         if not self.cones:
-            norms = np.linalg.norm(C, axis=1)
-            order = np.argsort(-norms, kind="stable")
-            order = order[norms[order] > problem.beta]
+            norms, weights = np.linalg.norm(C, axis=1), problem.weights_of(np.arange(len(C)))
+            values = norms / weights
+            order = np.argsort(-values, kind="stable")
+            order = order[values[order] > problem.beta]
             columns = Columns(
                 C[order] / norms[order, np.newaxis],
                 np.ones(len(order)),
                 np.full((len(order), C.shape[1]), -1),
                 order,
-                norms[order],
+                values[order],
             )
-            return float(norms.max()), columns
+            return float(values.max()), columns
         return self._project(problem, C, run)
 
     def _project(self, problem: Problem, C: Array, run: Run) -> tuple[float, Columns]:
@@ -97,11 +98,14 @@ class PatternPricing:
         ceilings = problem.norms(gradients)
         if problem.free_bias:  # where a cell has rows on both sides |b| <= R ||w||
             ceilings += problem.radius * np.abs(gradients[:, -1])
+        weights = problem.weights_of(cell)
+        ceilings /= weights
+        most = problem.beta if problem.ridge > 0.0 else np.inf  # with a ridge all above beta count
         order = np.argsort(-ceilings, kind="stable")
         norm, chunks = 0.0, []
         for start in range(0, len(order), _CHUNK):
             chosen = order[start : start + _CHUNK]
-            if start and ceilings[chosen[0]] <= norm:
+            if start and ceilings[chosen[0]] <= min(norm, most):
                 break
             points, tight = run(
                 self.kernels.project_cells,
@@ -111,12 +115,13 @@ class PatternPricing:
                 problem.free_bias,
                 self.n_threads,
             )
-            values = problem.norms(points)
+            norms = problem.norms(points)
+            values = norms / weights[chosen]
             norm = max(norm, float(values.max()))
             better = values > problem.beta
-            chunks.append((points[better], chosen[better], tight[better], values[better]))
+            points = points[better] / norms[better, np.newaxis]
+            chunks.append((points, chosen[better], tight[better], values[better]))
         points, chosen, tight, values = (np.concatenate(part) for part in zip(*chunks, strict=True))
-        points /= values[:, np.newaxis]
         order = np.argsort(-values, kind="stable")
         columns = Columns(points, signs[chosen], tight, cell[chosen], values)
         return norm, columns[order]

@@ -24,7 +24,12 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class Problem:
-    """min over networks of sum_i s_i l(f(x_i), y_i) + beta sum_g ||u_g||  (Pilanci & Ergen 2020).
+    r"""The program of two-layer networks over the groups g of activation patterns.
+
+    .. math:: \min_u \sum_i s_i \ell(f(x_i), y_i)
+              + \sum_g \bigl(\beta \omega_g \|u_g\| + \tfrac\rho2 \|u_g\|^2\bigr)
+
+    With weights omega of 1 and no ridge rho, networks with weight decay (Pilanci & Ergen 2020).
 
     Parameters
     ----------
@@ -42,6 +47,10 @@ class Problem:
         Whether the last coordinate of a neuron is left out of the norm. Needs ``intercept``.
     offset : float
         Loss that no network avoids: what `merged` takes out.
+    ridge : float
+        rho, >= 0; groups of given patterns only.
+    group_weights : array, shape (n_patterns,), optional
+        omega, > 0; default: 1.
     loss : Squared
         The loss.
     """
@@ -53,6 +62,8 @@ class Problem:
     intercept: bool = False
     free_bias: bool = False
     offset: float = 0.0
+    ridge: float = 0.0
+    group_weights: Array | None = None
     loss: Squared = field(default_factory=Squared)
 
     @property
@@ -65,19 +76,41 @@ class Problem:
         norms: Array = np.linalg.norm(U[:, :-1] if self.free_bias else U, axis=1)
         return norms
 
-    def objective(self, residual: Array, U: Array) -> float:
-        """Return loss plus penalty."""
-        loss = self.loss.value(residual, self.sample_weight)
-        return loss + self.beta * float(self.norms(U).sum()) + self.offset
+    def weights_of(self, pattern: NDArray[np.int64]) -> Array:
+        """Return the weights omega of the groups that neurons belong to."""
+        return np.ones(len(pattern)) if self.group_weights is None else self.group_weights[pattern]
 
-    def dual_objective(self, z: Array, norm: float) -> float:
-        """Return the best dual objective among multiples of z, given its dual norm N(z).
+    def objective(
+        self, residual: Array, U: Array, pattern: NDArray[np.int64] | None = None
+    ) -> float:
+        """Return loss plus penalty; neurons of a program with weights need their ``pattern``."""
+        norms = self.norms(U)
+        penalty = self.beta * float(norms.sum())
+        if self.group_weights is not None and pattern is not None:
+            penalty = self.beta * float(norms @ self.group_weights[pattern])
+        penalty += 0.5 * self.ridge * float((U**2).sum())
+        return self.loss.value(residual, self.sample_weight) + penalty + self.offset
+
+    def dual_objective(self, z: Array, norm: float, excess: float = 0.0) -> float:
+        r"""Return the best dual objective among multiples of z, given its dual norm N(z).
 
         A multiple t z is feasible where |t| N(z) <= beta; with a norm that bounds N(z) from
-        above, the value is a rigorous lower bound of the objective.
+        above, the value is a rigorous lower bound of the objective. With a ridge every z is
+        feasible at the cost of ``excess``,
+        :math:`\sum_g (\|X^T D_g z\| - \beta \omega_g)_+^2 / 2 \rho`.
         """
         limit = self.beta / norm if norm > 0.0 else math.inf
-        return self.loss.dual_objective(z, self.y, self.sample_weight, limit)[0] + self.offset
+        value = self.loss.dual_objective(z, self.y, self.sample_weight, limit)[0]
+        if self.ridge > 0.0:
+            value = max(value, self.loss.dual_value(z, self.y, self.sample_weight) - excess)
+        return value + self.offset
+
+    def violation_cost(self, values: Array, pattern: NDArray[np.int64]) -> float:
+        """Return ``excess`` of `dual_objective`, given all ||X^T D_g z|| / omega_g above beta."""
+        if self.ridge == 0.0 or len(values) == 0:
+            return 0.0
+        violations = self.weights_of(pattern) * (values - self.beta)
+        return float(violations @ violations) / (2.0 * self.ridge)
 
     def constant_multiplier(self) -> Array:
         """Return the multiplier z at the best constant prediction, where no neuron is in use."""

@@ -1,7 +1,7 @@
 """The convex program over given patterns: a group lasso, with or without cones."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +12,7 @@ from pyconvex.backends import get_backend
 from pyconvex.column_generation import Neurons, Solver
 from pyconvex.data import (
     check_choice,
+    check_group_weights,
     check_matrix,
     check_n_threads,
     check_positive,
@@ -87,6 +88,8 @@ def solve_group_lasso(
     loss: str = "squared",
     tol: float = 1e-6,
     intercept: bool = False,
+    ridge: float = 0.0,
+    group_weights: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     warm_start: GroupLassoResult | ArrayLike | None = None,
     max_iter: int = 1000,
@@ -98,12 +101,14 @@ def solve_group_lasso(
 ) -> GroupLassoResult:
     r"""Solve the convex program of two-layer ReLU networks over given activation patterns.
 
-    .. math:: \min_u \sum_i s_i \ell(\hat y_i, y_i) + \beta \sum_g \|u_g\|_2
+    .. math:: \min_u \sum_i s_i \ell(\hat y_i, y_i)
+              + \sum_g \bigl(\beta \omega_g \|u_g\|_2 + \tfrac\rho2 \|u_g\|_2^2\bigr)
 
     Without cones :math:`\hat y = \sum_g D_g X u_g` (gated ReLU, a group lasso); with cones
     :math:`\hat y = \sum_{g,\pm} \pm D_g X u_{g\pm}` and every :math:`u_{g\pm}` stays in the
     closed cell :math:`(2 D_g - I) X u \ge 0` of its pattern (Pilanci & Ergen 2020; Mishkin,
-    Sahiner & Pilanci 2022). Weights s are equal, 1/n, unless given.
+    Sahiner & Pilanci 2022). Weights s are equal, 1/n, unless given; omega_g is 1 and the ridge
+    rho 0.
 
     Parameters
     ----------
@@ -128,6 +133,10 @@ def solve_group_lasso(
         Relative duality gap to reach.
     intercept : bool
         Add a free constant to the prediction.
+    ridge : float
+        rho, >= 0: an elastic net.
+    group_weights : array, shape (n_patterns,), optional
+        omega, > 0, one for each pattern. Default: 1.
     sample_weight : array, shape (n_samples,), optional
         Relative weights; rows of weight 0 are ignored.
     warm_start : GroupLassoResult or array, shape (n_patterns, p), optional
@@ -171,8 +180,9 @@ def solve_group_lasso(
     (0.348683, 'optimal')
     """
     X = check_matrix(X)
-    problem, rows = make_problem(X, y, beta, sample_weight, loss, intercept=bool(intercept))
     patterns = check_patterns(patterns, len(X))
+    problem, rows = make_problem(X, y, beta, sample_weight, loss, intercept=bool(intercept))
+    problem = with_extras(problem, len(patterns), ridge, group_weights)
     solver = pattern_solver(
         problem, patterns, rows, cones, check_tol(tol), get_backend(backend),
         check_n_threads(n_threads), engine,
@@ -190,7 +200,7 @@ def solve_program(
     """Solve from given neurons; return the certified result and the neurons it ended with."""
     problem = solver.problem
     neurons, dual, status = solver.solve(start, monitor)
-    objective = problem.objective(neurons.residual, neurons.U)
+    objective = problem.objective(neurons.residual, neurons.U, neurons.pattern)
     dual = min(dual, objective)  # where rounding has the last word
     result = GroupLassoResult(
         coef=neurons.U,
@@ -250,6 +260,17 @@ def make_problem(
         loss=check_loss(loss),
     )
     return problem, rows
+
+
+def with_extras(
+    problem: Problem, n_patterns: int, ridge: float, group_weights: ArrayLike | None
+) -> Problem:
+    """Check the ridge and the weights of groups; return the problem with them."""
+    return replace(
+        problem,
+        ridge=check_positive(ridge, "ridge", allow_zero=True),
+        group_weights=check_group_weights(group_weights, n_patterns),
+    )
 
 
 def pattern_solver(

@@ -61,22 +61,27 @@ def objective(result, X, y, bias, gated=False, weights=None):
     return loss + 0.5 * result.beta * squares(result.network, bias, gated)
 
 
-def dual_norm(X, z, dense, cones, free_bias=False):
-    """N(z): the largest norm of X'D_g z, projected onto the cells where there are cones.
+def dual_norms(X, z, dense, cones, free_bias=False):
+    """The norm of X'D_g z for each pattern, projected onto the cells where there are cones.
 
     The projection onto {u: A u >= 0} has norm min ||q + A'm|| over m >= 0. With a free bias the
     last coordinate must vanish instead of being small: it gets a heavy weight.
     """
     scale = np.append(np.ones(X.shape[1] - 1), 1e4 if free_bias else 1.0)
-    best = 0.0
+    norms = []
     for pattern in dense:
         q = X.T @ (pattern * z)
         if not cones:
-            best = max(best, np.linalg.norm(q))
+            norms.append([np.linalg.norm(q)])
             continue
         A = np.where(pattern, 1.0, -1.0)[:, np.newaxis] * X
-        best = max(best, *(nnls((A * scale).T, -sign * q * scale)[1] for sign in (1, -1)))
-    return best
+        norms.append([nnls((A * scale).T, -sign * q * scale)[1] for sign in (1, -1)])
+    return np.array(norms)
+
+
+def dual_norm(X, z, dense, cones, free_bias=False):
+    """N(z), the largest of those."""
+    return dual_norms(X, z, dense, cones, free_bias).max()
 
 
 def dual_objective(z, y, weights, limit):
@@ -85,7 +90,10 @@ def dual_objective(z, y, weights, limit):
     return t * z @ y - 0.5 * t * t * z @ (z / weights)
 
 
-def conic_optimum(X, y, dense, beta, cones, intercept=False, free_bias=False, weights=None):
+def conic_optimum(
+    X, y, dense, beta, cones, intercept=False, free_bias=False, weights=None, ridge=0.0,
+    group_weights=None,
+):  # fmt: skip
     """The optimum of the program over given patterns, by cvxpy and Clarabel."""
     import cvxpy as cp
 
@@ -94,12 +102,15 @@ def conic_optimum(X, y, dense, beta, cones, intercept=False, free_bias=False, we
     X, y, dense, weights = X[kept], y[kept], dense[:, kept], weights[kept]
     b = cp.Variable() if intercept else 0.0
     prediction, penalty, constraints = b, 0.0, []
-    for pattern, sign in itertools.product(dense, (1.0, -1.0) if cones else (1.0,)):
+    omega = np.ones(len(dense)) if group_weights is None else group_weights
+    groups = itertools.product(zip(dense, omega, strict=True), (1.0, -1.0) if cones else (1.0,))
+    for (pattern, weight), sign in groups:
         u = cp.Variable(X.shape[1])
         prediction = prediction + sign * (pattern[:, np.newaxis] * X) @ u
-        penalty = penalty + cp.norm(u[:-1] if free_bias else u)
+        penalty = penalty + beta * weight * cp.norm(u[:-1] if free_bias else u)
+        penalty = penalty + 0.5 * ridge * cp.sum_squares(u)
         if cones:
             constraints.append((np.where(pattern, 1.0, -1.0)[:, np.newaxis] * X) @ u >= 0)
     loss = 0.5 * cp.sum_squares(cp.multiply(np.sqrt(weights / weights.sum()), y - prediction))
     accuracy = {f"tol_{name}": 1e-10 for name in ("gap_abs", "gap_rel", "feas")}
-    return cp.Problem(cp.Minimize(loss + beta * penalty), constraints).solve("CLARABEL", **accuracy)
+    return cp.Problem(cp.Minimize(loss + penalty), constraints).solve("CLARABEL", **accuracy)

@@ -31,6 +31,7 @@ LEVEL = {
     "zonotopes": 6,
     "bounded": 7,
     "column_generation": 8,
+    "dual_system": 8,
     "dual_newton": 9,
     "grid": 9,
     "solver": 10,

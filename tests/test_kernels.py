@@ -168,7 +168,8 @@ def call_refine(kernels, start, beta, free_bias, mode, max_sweeps=100, max_size=
     if mode == kernels.CROSSING:
         packed = packed[:0]
     return kernels.refine(
-        X, weights, residual, U, signs, packed, tight, beta, free_bias, free_bias, mode, 1e-13,
+        X, weights, residual, U, signs, packed, tight, np.full(len(U), beta), 0.0, free_bias,
+        free_bias, mode, 1e-13,
         max_sweeps, max_size, 1e12, NEVER,
     )  # fmt: skip
 

@@ -62,6 +62,50 @@ def test_against_a_conic_solver(beta, sample_weight, intercept, program, backend
     check_certificate(result, X, y, gates, cones, sample_weight)
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("ridge", [0.0, 0.003, 3.0])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_elastic_nets_and_group_weights(weighted, ridge, intercept, program, backend):
+    cones, beta, dense = program["cones"], 0.005, gates.to_dense()
+    omega = np.random.default_rng(7).uniform(0.3, 3.0, len(gates)) if weighted else None
+    result = solve_group_lasso(
+        X, y, gates, beta=beta, ridge=ridge, group_weights=omega, intercept=intercept, tol=1e-9,
+        backend=backend, **program,
+    )  # fmt: skip
+    assert (result.status, result.certificate) == ("optimal", "restricted")
+    assert result.gap <= 1e-9
+    residual, s = y - prediction(result, X, gates), np.full(20, 1 / 20)
+    weights = np.ones(len(gates)) if omega is None else omega
+    sizes = np.linalg.norm(result.coef, axis=1)
+    penalty = beta * weights[result.active] @ sizes + 0.5 * ridge * sizes @ sizes
+    assert result.objective == pytest.approx(0.5 * s @ residual**2 + penalty, rel=1e-12)
+    optimum = oracles.conic_optimum(
+        X, y, dense, beta, cones, intercept, ridge=ridge, group_weights=omega
+    )
+    assert result.objective == pytest.approx(optimum, rel=1e-7)
+    z = s * residual
+    over = np.maximum(oracles.dual_norms(X, z, dense, cones) - beta * weights[:, np.newaxis], 0.0)
+    if ridge > 0.0:  # the bound of the residual, by the tests' own formula
+        dual = z @ y - 0.5 * z @ (z / s) - (over**2).sum() / (2.0 * ridge)
+        assert dual <= result.dual_objective * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_group_weights_scale_with_beta(program, backend):
+    """A weight of 1e9 forbids a pattern; weights c times as large are a beta c times as large."""
+    settings = {"tol": 1e-9, "backend": backend, **program}
+    omega = np.where(np.arange(len(gates)) % 2, 1e9, 1.0)
+    some = solve_group_lasso(X, y, gates, beta=0.01, group_weights=omega, **settings)
+    half = solve_group_lasso(X, y, gates[::2], beta=0.01, **settings)
+    assert (some.active % 2 == 0).all()
+    assert some.objective == pytest.approx(half.objective, rel=1e-8)
+    twice = solve_group_lasso(
+        X, y, gates[::2], beta=0.005, group_weights=2 * omega[::2], **settings
+    )
+    assert twice.objective == pytest.approx(half.objective, rel=1e-8)
+
+
 @pytest.mark.parametrize("beta", [0.1, 0.001])
 def test_cones_hold_to_rounding(beta, backend):
     result = solve_group_lasso(X, y, gates, beta=beta, cones=True, backend=backend)
@@ -207,6 +251,9 @@ def call(*arguments, **keywords):
         (call(engine="admm"), ValueError, "engine must be one of 'auto', 'cd', 'newton'"),
         (call(engine="newton", cones=True), ValueError, "engine='newton' does not know cones"),
         (call(loss="l1"), ValueError, "loss must be one of 'squared'"),
+        (call(ridge=-1), ValueError, "ridge must be a finite number >= 0"),
+        (call(group_weights=[1.0]), ValueError, r"group_weights has shape .*13 patterns: pass"),
+        (call(group_weights=np.zeros(13)), ValueError, "group_weights must be > 0: leave out"),
         (call(tol=2), ValueError, "tol must be a relative tolerance"),
         (call(sample_weight=-(y**2)), ValueError, "sample_weight has negative entries"),
         (call(warm_start=np.ones((13, 2))), ValueError, r"warm_start has shape .*\(13, 3\)"),

@@ -23,8 +23,8 @@ Integers to_array(const TightRows& tight) {
 
 py::tuple refine(const Doubles& X, const Doubles& sample_weight, const Doubles& residual,
                  const Doubles& U, const Doubles& signs, const Bits& packed, const Integers& tight,
-                 double beta, bool intercept, bool free_bias, int mode, double tol,
-                 Index max_sweeps, Index max_size, double max_work,
+                 const Doubles& betas, double ridge, bool intercept, bool free_bias, int mode,
+                 double tol, Index max_sweeps, Index max_size, double max_work,
                  const Array<unsigned char>& stop) {
   const MatrixView x = as_matrix(X, "X");
   const MatrixView u = as_matrix(U, "U");
@@ -33,6 +33,7 @@ py::tuple refine(const Doubles& X, const Doubles& sample_weight, const Doubles& 
   require_shape(residual, {x.rows}, "residual");
   require_shape(U, {u.rows, x.cols}, "U");
   require_shape(signs, {u.rows}, "signs");
+  require_shape(betas, {u.rows}, "betas");
   require_shape(packed, {rule == Mode::crossing ? 0 : u.rows, words_per_pattern(x.rows)}, "packed");
   require_shape(tight, {u.rows, x.cols}, "tight");
   const StopFlag flag = as_stop_flag(stop);
@@ -40,8 +41,8 @@ py::tuple refine(const Doubles& X, const Doubles& sample_weight, const Doubles& 
   {
     const py::gil_scoped_release unlocked;
     found = pyconvex::refine(x, sample_weight.data(), residual.data(), u, signs.data(),
-                             packed.data(), tight.data(), beta, intercept, free_bias, rule, tol,
-                             max_sweeps, max_size, max_work, flag);
+                             packed.data(), tight.data(), betas.data(), ridge, intercept, free_bias,
+                             rule, tol, max_sweeps, max_size, max_work, flag);
   }
   const MatrixView weights{found.U.data(), found.U.rows(), found.U.cols()};
   const Doubles rest(found.residual.size(), found.residual.data());
@@ -57,9 +58,9 @@ void bind_solver(py::module_& m) {
   m.attr("CROSSING") = static_cast<int>(Mode::crossing);
   m.def("refine", &refine, py::arg("X").noconvert(), py::arg("sample_weight").noconvert(),
         py::arg("residual").noconvert(), py::arg("U").noconvert(), py::arg("signs").noconvert(),
-        py::arg("packed").noconvert(), py::arg("tight").noconvert(), py::arg("beta"),
-        py::arg("intercept"), py::arg("free_bias"), py::arg("mode"), py::arg("tol"),
-        py::arg("max_sweeps"), py::arg("max_size"), py::arg("max_work"),
+        py::arg("packed").noconvert(), py::arg("tight").noconvert(), py::arg("betas").noconvert(),
+        py::arg("ridge"), py::arg("intercept"), py::arg("free_bias"), py::arg("mode"),
+        py::arg("tol"), py::arg("max_sweeps"), py::arg("max_size"), py::arg("max_work"),
         py::arg("stop").noconvert());
 }
 

@@ -46,14 +46,14 @@ Solution Solver::solve(const State& start) {
   int idle = 0;
   while (true) {
     recompute(state);
-    const double objective = problem_.objective(state.residual, state.U);
+    const double objective = problem_.objective(state.residual, state.U, state.pattern);
     const VectorXd z = problem_.multiplier(state.residual);
     double norm = pricing_.price(problem_, z, state.U, state.signs, 1, columns);
-    double dual = problem_.dual_objective(z, norm);
+    double dual = dual_objective(z, norm, columns);
     const bool harder = idle > 0 || relative_gap(objective, dual) <= limits_.tol;
     if (harder && !pricing_.exact()) {  // before a certificate, or if stuck
       norm = pricing_.price(problem_, z, state.U, state.signs, kConfirm, columns);
-      dual = problem_.dual_objective(z, norm);
+      dual = dual_objective(z, norm, columns);
     }
     if (pricing_.exact()) {  // every multiplier's bound is valid, so keep the best
       dual = best_dual = std::max(best_dual, dual);
@@ -73,22 +73,26 @@ Solution Solver::solve(const State& start) {
     add(moved, columns);
     const double step = idle == 0 ? std::min(1e-4 * gap, 1e-2 * gap * gap) : 0.0;
     refine(moved, objective * std::max(step, kNoProgress));
-    double progress = objective - problem_.objective(moved.residual, moved.U);
+    double progress = objective - problem_.objective(moved.residual, moved.U, moved.pattern);
     idle = progress > kNoProgress * objective ? 0 : idle + 1;
     if (idle > 0) {  // the new columns were noise: sharpen the multiplier without them
       moved = state;
       refine(moved, objective * kNoProgress);
-      progress = objective - problem_.objective(moved.residual, moved.U);
+      progress = objective - problem_.objective(moved.residual, moved.U, moved.pattern);
     }
     if (progress > -kRise * objective) {  // never go up, nor follow a NaN
       state = std::move(moved);
     }
   }
-  report.objective = problem_.objective(state.residual, state.U);
+  report.objective = problem_.objective(state.residual, state.U, state.pattern);
   report.dual_objective = report.history.back().dual_objective;
   report.n_iter = static_cast<Index>(report.history.size());
   report.seconds = seconds();
   return solution;
+}
+
+double Solver::dual_objective(const VectorXd& z, double norm, const Columns& columns) const {
+  return problem_.dual_objective(z, norm, problem_.violation_cost(columns.values, columns.pattern));
 }
 
 double Solver::seconds() const {
@@ -147,8 +151,9 @@ void Solver::add(State& state, const Columns& columns) const {
     ++tried;
     const Index pattern = columns.pattern[static_cast<std::size_t>(k)];
     const VectorXd effect = columns.signs[k] * output(columns.points.row(k), pattern);
-    const double gain = weights.cwiseProduct(state.residual).dot(effect) - problem_.beta;
-    const double curvature = weights.dot(effect.cwiseAbs2());
+    const double beta = problem_.beta * problem_.weight_of(pattern);
+    const double gain = weights.cwiseProduct(state.residual).dot(effect) - beta;
+    const double curvature = weights.dot(effect.cwiseAbs2()) + problem_.ridge;
     if (gain > 0.0 && curvature > 0.0) {
       append(state, columns, k, gain / curvature);
       state.residual -= (gain / curvature) * effect;
@@ -186,16 +191,20 @@ void Solver::refine(State& state, double target) const {
   const Index n_words = words_per_pattern(problem_.X.rows());
   for (Index call = 0; call < kMaxCalls; ++call) {
     std::vector<std::uint64_t> bits;
+    VectorXd betas(state.size());
+    for (Index j = 0; j < state.size(); ++j) {
+      betas[j] = problem_.beta * problem_.weight_of(state.pattern[static_cast<std::size_t>(j)]);
+    }
     for (const Index g : state.pattern) {
       if (mode_ != Mode::crossing) {
         bits.insert(bits.end(), packed_.data() + g * n_words, packed_.data() + (g + 1) * n_words);
       }
     }
-    const Refined found =
-        pyconvex::refine(problem_.rows(), problem_.sample_weight.data(), state.residual.data(),
-                         {state.U.data(), state.U.rows(), state.U.cols()}, state.signs.data(),
-                         bits.data(), state.tight.data(), problem_.beta, problem_.intercept,
-                         problem_.free_bias, mode_, target, kMaxSweeps, kMaxSize, kMaxWork);
+    const Refined found = pyconvex::refine(
+        problem_.rows(), problem_.sample_weight.data(), state.residual.data(),
+        {state.U.data(), state.U.rows(), state.U.cols()}, state.signs.data(), bits.data(),
+        state.tight.data(), betas.data(), problem_.ridge, problem_.intercept, problem_.free_bias,
+        mode_, target, kMaxSweeps, kMaxSize, kMaxWork);
     State next{found.U, VectorXd(found.U.rows()),      found.tight,
                {},      state.intercept + found.shift, found.residual};
     for (Index j = 0; j < next.size(); ++j) {

@@ -44,6 +44,7 @@ class Solver {
   bool in_use(const State& state, const Columns& columns, Index k) const;
   void refine(State& state, double target) const;
   bool record(Report& report, double objective, double dual, Index n_neurons) const;
+  double dual_objective(const Eigen::VectorXd& z, double norm, const Columns& columns) const;
   double seconds() const;
 
   const Problem& problem_;

@@ -1,6 +1,7 @@
 #include "columns.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "collector.hpp"
 #include "local_pricing.hpp"
@@ -35,15 +36,17 @@ class PatternPricing : public Pricer {
 
  private:
   static double gated(const Problem& problem, const RowMatrix& C, Columns& columns) {
-    const VectorXd norms = C.rowwise().norm();
     Collector found;
+    double norm = 0.0;
     for (Index g = 0; g < C.rows(); ++g) {
-      if (norms[g] > problem.beta) {
-        found.add(C.row(g) / norms[g], 1.0, norms[g], nullptr, g);
+      const double length = C.row(g).norm(), value = length / problem.weight_of(g);
+      norm = std::max(norm, value);
+      if (value > problem.beta) {
+        found.add(C.row(g) / length, 1.0, value, nullptr, g);
       }
     }
     columns = found.sorted(C.cols());
-    return norms.maxCoeff();
+    return norm;
   }
 
   // Cells whose cone-free norm cannot win are not projected.
@@ -53,15 +56,21 @@ class PatternPricing : public Pricer {
     if (problem.free_bias) {  // where a cell has rows on both sides |b| <= R ||w||
       ceiling += problem.radius() * C.col(p - 1).cwiseAbs();
     }
+    for (Index g = 0; g < P; ++g) {
+      ceiling[g] /= problem.weight_of(g);
+    }
     VectorXd ceilings(2 * P);
     ceilings << ceiling, ceiling;
+    // with a ridge all columns above beta count
+    const double most =
+        problem.ridge > 0.0 ? problem.beta : std::numeric_limits<double>::infinity();
     const std::vector<Index> order = descending(ceilings);
     TightRows tight(2 * P, p);
     Collector found;
     double norm = 0.0;
     for (Index start = 0; start < 2 * P; start += kChunk) {
       const Index count = std::min(kChunk, 2 * P - start);
-      if (start > 0 && ceilings[order[static_cast<std::size_t>(start)]] <= norm) {
+      if (start > 0 && ceilings[order[static_cast<std::size_t>(start)]] <= std::min(norm, most)) {
         break;
       }
       RowMatrix gradients(count, p), points(count, p);
@@ -74,12 +83,13 @@ class PatternPricing : public Pricer {
       }
       project_cells(problem.rows(), bits.data(), view(gradients), problem.free_bias, points.data(),
                     tight.row(start).data(), n_threads_);
-      const VectorXd values = problem.norms(points);
-      norm = std::max(norm, values.maxCoeff());
+      const VectorXd lengths = problem.norms(points);
       for (Index k = 0; k < count; ++k) {
-        if (values[k] > problem.beta) {
-          const Index g = order[static_cast<std::size_t>(start + k)];
-          found.add(points.row(k) / values[k], g < P ? 1.0 : -1.0, values[k],
+        const Index g = order[static_cast<std::size_t>(start + k)];
+        const double value = lengths[k] / problem.weight_of(g % P);
+        norm = std::max(norm, value);
+        if (value > problem.beta) {
+          found.add(points.row(k) / lengths[k], g < P ? 1.0 : -1.0, value,
                     tight.row(start + k).data(), g % P);
         }
       }

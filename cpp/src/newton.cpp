@@ -66,8 +66,8 @@ JointLine::JointLine(Refinement& state_, const Direction& direction)
   up = W.cwiseProduct(D).rowwise().sum();
   pp = D.rowwise().squaredNorm();
   const VectorXd weighted = state.sample_weight.cwiseProduct(fit);
-  slope = -weighted.dot(state.residual);
-  curve = weighted.dot(fit);
+  slope = -weighted.dot(state.residual) + state.ridge * neurons.U.cwiseProduct(directions).sum();
+  curve = weighted.dot(fit) + state.ridge * directions.squaredNorm();
   for (Index j = 0; j < m && state.mode != Mode::gated; ++j) {
     collect_kinks(j);
   }
@@ -107,7 +107,7 @@ void JointLine::collect_kinks(Index j) {
 double JointLine::slope_at(double t) const {
   double total = slope + t * curve;
   for (Index j = 0; j < uu.size(); ++j) {
-    total += norm_slope(state.beta, uu[j], up[j], pp[j], t);
+    total += norm_slope(state.neurons.betas[j], uu[j], up[j], pp[j], t);
   }
   return total;
 }
@@ -125,7 +125,7 @@ double JointLine::first_zero(double low, double high) const {
 JointLine::Stop JointLine::search(double decrement) {
   const Index n = state.X.rows();
   const bool wall = !kinks.empty() && kinks.front().first <= 1.0;
-  if (!wall && decrement <= kPolish * state.beta * uu.cwiseSqrt().sum()) {
+  if (!wall && decrement <= kPolish * state.neurons.betas.dot(uu.cwiseSqrt())) {
     return {1.0, -1, -1};
   }
   double low = 0.0;

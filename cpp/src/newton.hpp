@@ -14,7 +14,7 @@ struct NewtonBuffers {
 /// Everything that the steps of a refinement read and change.
 struct Refinement : Samples {
   Eigen::VectorXd sample_weight;
-  double beta;
+  double ridge;
   bool intercept;
   bool free_bias;
   Mode mode;

@@ -32,7 +32,8 @@ VectorXd solve(const Eigen::Ref<const MatrixXd>& matrix, const VectorXd& right, 
 }
 
 // The system in the coordinates of the faces. The Hessian is Z^T W Z plus the blocks
-// beta (I - w w^T) / ||u_j||, with Z = [s_j D_j X B_j, 1]; only its lower triangle is filled.
+// beta_j (I - w w^T) / ||u_j|| + ridge I, with Z = [s_j D_j X B_j, 1]; only its lower triangle is
+// filled.
 struct FaceSystem {
   VectorXd gradient;
   Eigen::Map<MatrixXd> hessian;
@@ -69,10 +70,12 @@ void FaceSystem::add_penalty(const Refinement& state, Index j) {
     }
   }
   const VectorXd wB = B.transpose() * w;
-  gradient.segment(low, f) = state.beta * wB;
+  const double beta = state.neurons.betas[j];
+  gradient.segment(low, f) = beta * wB + state.ridge * (B.transpose() * u);
   auto block = hessian.block(low, low, f, f);
-  block -= (state.beta / size) * wB * wB.transpose();
-  block.diagonal() += (state.beta / size) * unit;
+  block -= (beta / size) * wB * wB.transpose();
+  block.diagonal() += (beta / size) * unit;
+  block.diagonal().array() += state.ridge;
 }
 
 }  // namespace
@@ -98,13 +101,15 @@ namespace {
 struct Masks {
   RowMatrix rows;  // masks times sign and root of the weight (m x n)
   RowMatrix w;     // u_j / ||u_j|| (m x p)
-  VectorXd c;      // beta / ||u_j||
+  VectorXd b;      // beta_j / ||u_j||
+  VectorXd c;      // b_j + ridge
   VectorXd root;   // of the sample weights
 
   explicit Masks(const Refinement& state) : root(state.sample_weight.cwiseSqrt()) {
     const Neurons& neurons = state.neurons;
     const VectorXd size = neurons.U.rowwise().norm();
-    c = state.beta / size.array();
+    b = neurons.betas.cwiseQuotient(size);
+    c = b.array() + state.ridge;
     w = size.cwiseInverse().asDiagonal() * neurons.U;
     rows = neurons.signs * root.transpose();
     rows.array() *= neurons.on.cast<double>();
@@ -125,15 +130,17 @@ MatrixXd sample_system(const Refinement& state, const Masks& masks) {
 
 }  // namespace
 
-// With c_j = beta / ||u_j||, w_j = u_j / ||u_j|| the Hessian is the block diagonal of c_j I, plus
-// Z^T Z, less sum_j c_j w_j w_j^T. Eliminating the blocks leaves y = Z step from S y = ...,
-// S = I + sum_j Z_j Z_j^T / c_j, bordered by the outputs E of the w_j and the intercept.
+// With b_j = beta_j / ||u_j||, c_j = b_j + ridge, w_j = u_j / ||u_j|| the Hessian is the block
+// diagonal of c_j I, plus Z^T Z, less sum_j b_j w_j w_j^T. Eliminating the blocks leaves y = Z step
+// from S y = ..., S = I + sum_j Z_j Z_j^T / c_j, bordered by the outputs E of the w_j and the
+// intercept. The unknowns tau of the border are (b_j / c_j) w_j . step_j.
 Direction sample_direction(const Refinement& state) {
   const Masks masks(state);
   const Index n = state.X.rows(), m = state.neurons.size();
   const Index n_border = m + (state.intercept ? 1 : 0);
   RowMatrix pull = masks.rows * masks.root.cwiseProduct(state.residual).asDiagonal() * state.X;
-  pull -= state.beta * masks.w;  // minus the gradient
+  pull -= state.neurons.betas.asDiagonal() * masks.w;  // minus the gradient
+  pull -= state.ridge * state.neurons.U;
   const double shift_pull = state.sample_weight.dot(state.residual);
   MatrixXd E(n, n_border);
   VectorXd target(n_border);
@@ -152,6 +159,7 @@ Direction sample_direction(const Refinement& state) {
   MatrixXd solved = E;
   dense().solve_factor(S.data(), n, solved.data(), n_border);
   MatrixXd border = E.transpose() * solved;
+  border.diagonal().head(m) += state.ridge * masks.c.cwiseQuotient(masks.b);
   damp(border);
   Buffer factor;
   const VectorXd tau = solve(border, target - E.transpose() * along, factor);

@@ -41,18 +41,37 @@ double Problem::loss(const VectorXd& residual) const {
   return 0.5 * sample_weight.dot(residual.cwiseAbs2());
 }
 
-double Problem::objective(const VectorXd& residual, const RowMatrix& U) const {
-  return loss(residual) + beta * norms(U).sum() + offset;
+double Problem::objective(const VectorXd& residual, const RowMatrix& U,
+                          const std::vector<Index>& pattern) const {
+  VectorXd sizes = norms(U);
+  for (Index j = 0; j < sizes.size() && !pattern.empty(); ++j) {
+    sizes[j] *= weight_of(pattern[static_cast<std::size_t>(j)]);
+  }
+  return loss(residual) + beta * sizes.sum() + 0.5 * ridge * U.squaredNorm() + offset;
 }
 
-double Problem::dual_objective(const VectorXd& z, double norm) const {
+double Problem::violation_cost(const VectorXd& values, const std::vector<Index>& pattern) const {
+  if (ridge == 0.0) {
+    return 0.0;
+  }
+  double sum = 0.0;
+  for (Index k = 0; k < values.size(); ++k) {
+    const double by = weight_of(pattern[static_cast<std::size_t>(k)]) * (values[k] - beta);
+    sum += by * by;
+  }
+  return sum / (2.0 * ridge);
+}
+
+double Problem::dual_objective(const VectorXd& z, double norm, double excess) const {
   const double linear = z.dot(y), quadratic = z.dot(z.cwiseQuotient(sample_weight));
   if (quadratic == 0.0) {
     return offset;
   }
   const double limit = norm > 0.0 ? beta / norm : std::numeric_limits<double>::infinity();
   const double t = std::clamp(linear / quadratic, -limit, limit);
-  return t * linear - 0.5 * t * t * quadratic + offset;
+  const double value = t * linear - 0.5 * t * t * quadratic;
+  const double soft = ridge > 0.0 ? linear - 0.5 * quadratic - excess : value;
+  return std::max(value, soft) + offset;
 }
 
 Problem Problem::merged(std::vector<Index>& first) const {

@@ -24,6 +24,7 @@ void Neurons::drop_zeros() {
     if (stay != j) {
       U.row(stay) = U.row(j);
       signs[stay] = signs[j];
+      betas[stay] = betas[j];
       on.row(stay) = on.row(j);
       tight.row(stay) = tight.row(j);
       kept[static_cast<std::size_t>(stay)] = kept[static_cast<std::size_t>(j)];
@@ -32,6 +33,7 @@ void Neurons::drop_zeros() {
   }
   U.conservativeResize(stay, Eigen::NoChange);
   signs.conservativeResize(stay);
+  betas.conservativeResize(stay);
   on.conservativeResize(stay, Eigen::NoChange);
   tight.conservativeResize(stay, Eigen::NoChange);
   kept.resize(static_cast<std::size_t>(stay));
@@ -57,10 +59,10 @@ double Refinement::centre() {
 }
 
 double objective(const VectorXd& residual, const ConstVector& sample_weight, const RowMatrix& U,
-                 double beta, bool free_bias) {
+                 const ConstVector& betas, double ridge, bool free_bias) {
   const Index counted = free_bias ? U.cols() - 1 : U.cols();
   return 0.5 * sample_weight.cwiseProduct(residual).dot(residual) +
-         beta * U.leftCols(counted).rowwise().norm().sum();
+         betas.dot(U.leftCols(counted).rowwise().norm()) + 0.5 * ridge * U.squaredNorm();
 }
 
 namespace {
@@ -81,8 +83,8 @@ struct Budget {
 };
 
 double objective(const Refinement& state) {
-  return pyconvex::objective(state.residual, state.sample_weight, state.neurons.U, state.beta,
-                             state.free_bias);
+  return pyconvex::objective(state.residual, state.sample_weight, state.neurons.U,
+                             state.neurons.betas, state.ridge, state.free_bias);
 }
 
 // One pass of exact block updates; returns the change of the intercept.
@@ -97,10 +99,11 @@ double sweep(Refinement& state) {
     std::int64_t* tight = neurons.tight.row(j).data();
     state.add_output(j, 1.0);
     masked_gram(state.X, on, tight, state.sample_weight, state.work.masked, H);
+    H.diagonal().array() += state.ridge;
     slopes = neurons.signs[j] * state.sample_weight.cwiseProduct(state.residual);
     u = neurons.U.row(j);
-    descend(state, H, state.sample_weight, slopes, 0.0, state.beta, state.free_bias, state.mode, u,
-            on, tight, 50 * p, state.work);
+    descend(state, H, state.sample_weight, slopes, 0.0, neurons.betas[j], state.free_bias,
+            state.mode, u, on, tight, 50 * p, state.work);
     if (penalised_dot(u, u, state.free_bias) == 0.0) {
       u.setZero();  // a constant neuron is the intercept's business
       std::fill_n(tight, p, -1);
@@ -202,11 +205,12 @@ Spent newton_steps(Refinement& state, const Budget& budget, const Sweep& last, d
   return spent;
 }
 
-Neurons as_neurons(const Rows& X, MatrixView U, const double* signs, const std::uint64_t* packed,
-                   const std::int64_t* tight, Mode mode) {
+Neurons as_neurons(const Rows& X, MatrixView U, const double* signs, const double* betas,
+                   const std::uint64_t* packed, const std::int64_t* tight, Mode mode) {
   Neurons neurons;
   neurons.U = as_rows(U);
   neurons.signs = Eigen::Map<const VectorXd>(signs, U.rows);
+  neurons.betas = Eigen::Map<const VectorXd>(betas, U.rows);
   neurons.tight = Eigen::Map<const TightRows>(tight, U.rows, U.cols);
   neurons.kept.resize(static_cast<std::size_t>(U.rows));
   std::iota(neurons.kept.begin(), neurons.kept.end(), 0);
@@ -225,16 +229,16 @@ Neurons as_neurons(const Rows& X, MatrixView U, const double* signs, const std::
 
 Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
                const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
-               double beta, bool intercept, bool free_bias, Mode mode, double tol, Index max_sweeps,
-               Index max_size, double max_work, StopFlag stop) {
+               const double* betas, double ridge, bool intercept, bool free_bias, Mode mode,
+               double tol, Index max_sweeps, Index max_size, double max_work, StopFlag stop) {
   const Rows rows = as_rows(X);
   Refinement state{Samples(X),
                    Eigen::Map<const VectorXd>(sample_weight, X.rows),
-                   beta,
+                   ridge,
                    intercept,
                    free_bias,
                    mode,
-                   as_neurons(rows, U, signs, packed, tight, mode),
+                   as_neurons(rows, U, signs, betas, packed, tight, mode),
                    Eigen::Map<const VectorXd>(residual, X.rows),
                    Workspace(X.rows, X.cols, stop)};
   const double n = static_cast<double>(X.rows), p = static_cast<double>(X.cols);

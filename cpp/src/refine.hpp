@@ -14,6 +14,7 @@ using TightRows = Eigen::Matrix<std::int64_t, Eigen::Dynamic, Eigen::Dynamic, Ei
 struct Neurons {
   RowMatrix U;  // m x p
   Eigen::VectorXd signs;
+  Eigen::VectorXd betas;           // of ||u_j||
   Bits on;                         // m x n
   TightRows tight;                 // m x p
   std::vector<std::int64_t> kept;  // where each stood in the input
@@ -38,15 +39,16 @@ struct Refined {
 /// again, and so on. Neurons that may cross get up to kWalls steps, most of which find tight rows,
 /// until a step that costs more than the sweep promised less than that gained. Ends when a sweep
 /// and its Newton steps lower the objective by less than `tol`, after `max_sweeps`, when `max_work`
-/// flops are spent or `stop` is set. Systems larger than `max_size` are left out. `packed` is not
-/// read in Mode::crossing.
+/// flops are spent or `stop` is set. Systems larger than `max_size` are left out. `betas` holds
+/// each neuron's weight of ||u_j||. `packed` is not read in Mode::crossing, where all betas are
+/// equal and there is no ridge.
 Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
                const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
-               double beta, bool intercept, bool free_bias, Mode mode, double tol, Index max_sweeps,
-               Index max_size, double max_work, StopFlag stop = {});
+               const double* betas, double ridge, bool intercept, bool free_bias, Mode mode,
+               double tol, Index max_sweeps, Index max_size, double max_work, StopFlag stop = {});
 
-/// Weighted half squared residual plus beta times the group norms.
+/// Weighted half squared residual plus sum_j (beta_j ||u_j|| + ridge / 2 ||u_j||^2).
 double objective(const Eigen::VectorXd& residual, const ConstVector& sample_weight,
-                 const RowMatrix& U, double beta, bool free_bias);
+                 const RowMatrix& U, const ConstVector& betas, double ridge, bool free_bias);
 
 }  // namespace pyconvex

@@ -98,7 +98,8 @@ def refine(
     signs: Floats,
     packed: Bits,
     tight: Integers,
-    beta: float,
+    betas: Floats,
+    ridge: float,
     intercept: bool,
     free_bias: bool,
     mode: int,
@@ -109,11 +110,12 @@ def refine(
     stop: Flag,
 ) -> tuple[Integers, Floats, Integers, Floats, float, float]:
     """Block updates and Newton steps over few neurons; see ``jit_solver.refine``."""
-    X, sample_weight, residual, U, signs, packed, tight = _read_only(
-        X, sample_weight, residual, U, signs, packed, tight
+    X, sample_weight, residual, U, signs, packed, tight, betas = _read_only(
+        X, sample_weight, residual, U, signs, packed, tight, betas
     )
     result: tuple[Integers, Floats, Integers, Floats, float, float] = jit_solver.refine(
-        X, sample_weight, residual, U, signs, packed, tight, float(beta), bool(intercept),
+        X, sample_weight, residual, U, signs, packed, tight, betas, float(ridge),
+        bool(intercept),
         bool(free_bias), mode, float(tol), max_sweeps, max_size, float(max_work), stop,
     )  # fmt: skip
     return result

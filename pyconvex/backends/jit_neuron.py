@@ -168,24 +168,23 @@ def norm_slope(beta, uu, up, pp, t):
 
 
 @njit(cache=True, nogil=True)
-def line_search(a, b, on, is_tight, moving, curvature, slopes, ridge, beta, uu, up, pp, mode):
+def line_search(
+    a, b, on, is_tight, moving, curvature, slopes, slope, curve, beta, uu, up, pp, mode
+):
     """First local minimum of the objective along u + t p, and the row it stops at (-1: none).
 
-    ``a`` and ``b`` are the preactivations of u and p. Kinks are passed in order; a concave kink
+    ``a`` and ``b`` are the preactivations of u and p, ``slope + t curve`` is the derivative
+    of the smooth part up to the first kink. Kinks are passed in order; a concave kink
     is crossed (the row's bit flips in ``on``), a convex one ends the search once the slope is
     no longer negative. Without CROSSING every kink is a wall.
     """
     n = a.shape[0]
-    slope, curve = ridge * up, ridge * pp
     kinks = np.empty(n)
     rows = np.empty(n, np.int64)
     n_kinks = 0
     for i in range(n):
         if is_tight[i]:
             continue
-        if on[i]:
-            slope += (curvature[i] * a[i] - slopes[i]) * b[i]
-            curve += curvature[i] * b[i] * b[i]
         if mode != GATED and abs(b[i]) > moving[i] and (b[i] < 0.0) == on[i]:
             kinks[n_kinks] = max(a[i] if on[i] else -a[i], 0.0) / abs(b[i])
             rows[n_kinks] = i
@@ -283,13 +282,13 @@ def descend(
 ):
     """Minimise one neuron's objective from u, along faces, to a point no release improves.
 
-        phi(u) = ridge/2 ||u||^2 + sum_on (curvature_i a_i^2 / 2 - slopes_i a_i) + beta ||u||
+        phi(u) = ridge/2 ||u||^2 + u.H u/2 - sum_on slopes_i a_i + beta ||u||
 
-    with a = X u. Each step goes to the minimiser of the present face or to the kink that stops
-    it, whose row then becomes tight; at a face's minimiser the worst multiplier's row is
-    released. Changes ``u``, ``on``, ``tight`` (padded with -1) and ``H``, the masked Gram of
-    the rows that are on and not tight. Returns the number of steps; ends early once stop[0]
-    is set.
+    with a = X u and ``H`` the Gram matrix of the rows that are on and not tight, their weights
+    ``curvature``, plus any fixed matrix; with a ridge it must be zero. Each step goes to the
+    minimiser of the present face or to the kink that stops it, whose row then becomes tight; at a
+    face's minimiser the worst multiplier's row is released. Changes ``u``, ``on``, ``tight``
+    (padded with -1) and ``H``. Returns the number of steps; ends early once stop[0] is set.
     """
     n, p = X.shape
     n_tight = count_tight(tight)
@@ -338,7 +337,8 @@ def descend(
                 resting(length, u) * norms,
                 curvature,
                 slopes,
-                ridge,
+                ridge * up + np.dot(np.dot(H, direction), u) - np.dot(q, direction),
+                ridge * pp + np.dot(np.dot(H, direction), direction),
                 beta,
                 uu,
                 up,

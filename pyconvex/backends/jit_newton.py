@@ -30,20 +30,22 @@ def neuron_output(X, u, on, mode):
 
 
 @njit(cache=True, nogil=True)
-def norms_slope(beta, uu, up, pp, t):
-    """d/dt of the sum of beta ||u_j + t p_j||."""
+def norms_slope(betas, uu, up, pp, t):
+    """d/dt of the sum of beta_j ||u_j + t p_j||."""
     total = 0.0
     for j in range(uu.shape[0]):
-        total += norm_slope(beta, uu[j], up[j], pp[j], t)
+        total += norm_slope(betas[j], uu[j], up[j], pp[j], t)
     return total
 
 
 @njit(cache=True, nogil=True)
-def objective(residual, sample_weight, U, beta, free_bias):
-    """Weighted half squared residual plus beta times the group norms."""
+def objective(residual, sample_weight, U, betas, ridge, free_bias):
+    """Weighted half squared residual plus beta_j ||u_j|| + ridge / 2 ||u_j||^2 over groups."""
     value = 0.5 * np.dot(sample_weight * residual, residual)
     for j in range(U.shape[0]):
-        value += beta * np.sqrt(penalised_dot(U[j], U[j], free_bias))
+        value += betas[j] * np.sqrt(penalised_dot(U[j], U[j], free_bias))
+        if ridge > 0.0:
+            value += 0.5 * ridge * np.dot(U[j], U[j])
     return value
 
 
@@ -68,11 +70,14 @@ def damp(matrix):
 
 
 @njit(cache=True, nogil=True)
-def face_direction(X, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias):
+def face_direction(
+    X, sample_weight, residual, U, signs, on, tight, betas, ridge, intercept, free_bias
+):
     """Newton direction of all neurons in the K coordinates of their faces.
 
     Returns the directions (m, p), the intercept's, and the decrement -gradient . step. The
-    Hessian is Z^T W Z plus the blocks beta (I - w w^T) / ||u_j||, with Z = [s_j D_j X B_j, 1].
+    Hessian is Z^T W Z plus the blocks beta_j (I - w w^T) / ||u_j|| + ridge I, with
+    Z = [s_j D_j X B_j, 1].
     """
     n, p = X.shape
     m = U.shape[0]
@@ -101,8 +106,10 @@ def face_direction(X, sample_weight, residual, U, signs, on, tight, beta, interc
             if tight[j, 0] < 0:
                 unit[high - low - 1, high - low - 1] = 0.0
         wB = np.dot(w, B)
-        gradient[low:high] = beta * wB
-        hessian[low:high, low:high] = (beta / size) * (unit - np.outer(wB, wB))
+        gradient[low:high] = betas[j] * wB + ridge * np.dot(U[j], B)
+        hessian[low:high, low:high] = (betas[j] / size) * (unit - np.outer(wB, wB))
+        for k in range(low, high):
+            hessian[k, k] += ridge
     if intercept:
         Z[:, K - 1] = 1.0
     gradient -= np.dot(Z.T, sample_weight * residual)
@@ -120,13 +127,14 @@ def face_direction(X, sample_weight, residual, U, signs, on, tight, beta, interc
 
 
 @njit(cache=True, nogil=True)
-def sample_direction(X, sample_weight, residual, U, signs, on, beta, intercept):
+def sample_direction(X, sample_weight, residual, U, signs, on, betas, ridge, intercept):
     """Newton direction of gated neurons from a system with one unknown per sample.
 
-    With c_j = beta / ||u_j||, w_j = u_j / ||u_j|| the Hessian is the block diagonal of c_j I, plus
-    Z^T Z, less sum_j c_j w_j w_j^T. Eliminating the blocks leaves y = Z step from S y = ...,
-    S = I + sum_j Z_j Z_j^T / c_j = I + (X X^T) o (M^T diag(1 / c) M) with masks M, bordered by
-    the outputs E of the w_j and the intercept.
+    With b_j = beta_j / ||u_j||, c_j = b_j + ridge, w_j = u_j / ||u_j|| the Hessian is the block
+    diagonal of c_j I, plus Z^T Z, less sum_j b_j w_j w_j^T. Eliminating the blocks leaves
+    y = Z step from S y = ..., S = I + sum_j Z_j Z_j^T / c_j = I + (X X^T) o (M^T diag(1 / c) M)
+    with masks M, bordered by the outputs E of the w_j and the intercept. The unknowns of the
+    border are (b_j / c_j) w_j . step_j.
     """
     n, p = X.shape
     m = U.shape[0]
@@ -134,10 +142,10 @@ def sample_direction(X, sample_weight, residual, U, signs, on, beta, intercept):
     root = np.sqrt(sample_weight)
     masks = np.zeros((m, n))
     w = np.empty((m, p))
-    c = np.empty(m)
+    b, c = np.empty(m), np.empty(m)
     for j in range(m):
         size = np.sqrt(np.dot(U[j], U[j]))
-        c[j], w[j] = beta / size, U[j] / size
+        b[j], c[j], w[j] = betas[j] / size, betas[j] / size + ridge, U[j] / size
         for i in range(n):
             if on[j, i]:
                 masks[j, i] = signs[j] * root[i]
@@ -145,7 +153,9 @@ def sample_direction(X, sample_weight, residual, U, signs, on, beta, intercept):
     S = np.dot(X, X.T) * np.dot(masks.T, shrunk)
     for i in range(n):
         S[i, i] += 1.0
-    pull = np.dot(masks * (root * residual), X) - beta * w  # minus the gradient
+    pull = np.dot(masks * (root * residual), X)  # minus the gradient
+    for j in range(m):
+        pull[j] -= betas[j] * w[j] + ridge * U[j]
     shift_pull = np.dot(sample_weight, residual)
     E = np.empty((n, E_cols))
     E[:, :m] = (np.dot(w, X.T) * masks).T
@@ -164,6 +174,8 @@ def sample_direction(X, sample_weight, residual, U, signs, on, beta, intercept):
     both[:, E_cols] = along
     solved = np.linalg.solve(S, both)
     border = np.dot(E.T, np.ascontiguousarray(solved[:, :E_cols]))
+    for j in range(m):
+        border[j, j] += ridge * c[j] / b[j]
     damp(border)
     tau = np.linalg.solve(border, target - np.dot(E.T, solved[:, E_cols].copy()))
     y = solved[:, E_cols] + np.dot(np.ascontiguousarray(solved[:, :E_cols]), tau)
@@ -185,7 +197,8 @@ def joint_line_search(
     signs,
     on,
     tight,
-    beta,
+    betas,
+    ridge,
     free_bias,
     mode,
     decrement,
@@ -232,19 +245,22 @@ def joint_line_search(
                 count += 1
     order = np.argsort(kinks[:count])
     wall = count > 0 and kinks[order[0]] <= 1.0
-    if not wall and decrement <= POLISH * beta * np.sqrt(uu).sum():
+    if not wall and decrement <= POLISH * np.sum(betas * np.sqrt(uu)):
         return 1.0, -1, -1
     slope = -np.dot(sample_weight * residual, fit)
     curve = np.dot(sample_weight * fit, fit)
+    if ridge > 0.0:
+        slope += ridge * np.sum(U * directions)
+        curve += ridge * np.sum(directions * directions)
     rest = residual.copy()
     low = 0.0
     for k in range(count + 1):
         t = kinks[order[k]] if k < count else 2.0
-        if slope + t * curve + norms_slope(beta, uu, up, pp, t) >= 0.0 and t > low:
+        if slope + t * curve + norms_slope(betas, uu, up, pp, t) >= 0.0 and t > low:
             high = t
             for _ in range(60):
                 t = 0.5 * (low + high)
-                if slope + t * curve + norms_slope(beta, uu, up, pp, t) >= 0.0:
+                if slope + t * curve + norms_slope(betas, uu, up, pp, t) >= 0.0:
                     high = t
                 else:
                     low = t
@@ -258,7 +274,7 @@ def joint_line_search(
         old, new = fit[i], fit[i] + change
         new_slope = slope + sample_weight[i] * (rest[i] * old - (rest[i] + t * change) * new)
         new_curve = curve + sample_weight[i] * (new * new - old * old)
-        if new_slope + t * new_curve + norms_slope(beta, uu, up, pp, t) >= 0.0:
+        if new_slope + t * new_curve + norms_slope(betas, uu, up, pp, t) >= 0.0:
             return t, j, i
         slope, curve, low = new_slope, new_curve, t
         rest[i] += t * change
@@ -275,18 +291,18 @@ def vanished(now, before, largest):
 
 @njit(cache=True, nogil=True)
 def newton(
-    X, norms, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias, mode
+    X, norms, sample_weight, residual, U, signs, on, tight, betas, ridge, intercept, free_bias, mode
 ):
     """One joint Newton step; changes residual, U, on and tight; returns decrement and shift."""
     n, p = X.shape
     m = U.shape[0]
     if mode == GATED and m * p > n:
         directions, step, decrement = sample_direction(
-            X, sample_weight, residual, U, signs, on, beta, intercept
+            X, sample_weight, residual, U, signs, on, betas, ridge, intercept
         )
     else:
         directions, step, decrement = face_direction(
-            X, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias
+            X, sample_weight, residual, U, signs, on, tight, betas, ridge, intercept, free_bias
         )
     fit = np.full(n, step)
     a, b = np.dot(U, X.T), np.dot(directions, X.T)
@@ -311,7 +327,8 @@ def newton(
         signs,
         on,
         tight,
-        beta,
+        betas,
+        ridge,
         free_bias,
         mode,
         decrement,

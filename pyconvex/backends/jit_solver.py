@@ -15,7 +15,20 @@ RISE = 1e-12  # relative: rounding errors of the objective
 
 @njit(cache=True, nogil=True)
 def sweep(
-    X, norms, sample_weight, residual, U, signs, on, tight, beta, intercept, free_bias, mode, stop
+    X,
+    norms,
+    sample_weight,
+    residual,
+    U,
+    signs,
+    on,
+    tight,
+    betas,
+    ridge,
+    intercept,
+    free_bias,
+    mode,
+    stop,
 ):
     """One pass of exact block updates; changes residual, U, on and tight; returns the shift."""
     p = X.shape[1]
@@ -25,6 +38,8 @@ def sweep(
             break
         residual += signs[j] * neuron_output(X, U[j], on[j], mode)
         H = masked_gram(X, on[j], tight[j], sample_weight)
+        for k in range(p):
+            H[k, k] += ridge
         slopes = signs[j] * sample_weight * residual
         descend(
             X,
@@ -33,7 +48,7 @@ def sweep(
             sample_weight,
             slopes,
             0.0,
-            beta,
+            betas[j],
             free_bias,
             mode,
             U[j],
@@ -102,7 +117,8 @@ def refine(
     signs,
     packed,
     tight,
-    beta,
+    betas,
+    ridge,
     intercept,
     free_bias,
     mode,
@@ -130,7 +146,7 @@ def refine(
     kept = np.arange(U.shape[0])
     on = np.dot(U, X.T) > 0.0 if mode == CROSSING else unpack_bits(packed, n)
     shift = centre(residual, sample_weight, intercept)
-    value = objective(residual, sample_weight, U, beta, free_bias)
+    value = objective(residual, sample_weight, U, betas, ridge, free_bias)
     decrease, newton_rate, total = np.inf, np.inf, 0.0
     for _ in range(max_sweeps):
         before = value
@@ -144,7 +160,8 @@ def refine(
             signs,
             on,
             tight,
-            beta,
+            betas,
+            ridge,
             intercept,
             free_bias,
             mode,
@@ -152,7 +169,7 @@ def refine(
         )
         if mode == CROSSING:
             merge(X, norms, residual, U, signs, on, tight)
-        after_sweep = value = objective(residual, sample_weight, U, beta, free_bias)
+        after_sweep = value = objective(residual, sample_weight, U, betas, ridge, free_bias)
         sweep_gain = before - value
         sweep_rate = sweep_gain / sweep_work
         skipped = newton_rate < sweep_rate
@@ -161,6 +178,7 @@ def refine(
         while not stop[0]:
             stay = nonzero(U)
             kept, U, signs, on, tight = kept[stay], U[stay], signs[stay], on[stay], tight[stay]
+            betas = betas[stay]
             step_work, size = newton_work(X, tight, mode)
             if steps == WALLS if mode == CROSSING else newton_rate < sweep_rate:
                 break
@@ -176,12 +194,13 @@ def refine(
                 signs,
                 on,
                 tight,
-                beta,
+                betas,
+                ridge,
                 intercept,
                 free_bias,
                 mode,
             )
-            start, value = value, objective(residual, sample_weight, U, beta, free_bias)
+            start, value = value, objective(residual, sample_weight, U, betas, ridge, free_bias)
             work, steps = work + step_work, steps + 1
             if value > start * (1.0 + RISE):  # the system was too ill-conditioned
                 U, on, tight, residual = saved

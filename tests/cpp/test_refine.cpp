@@ -49,12 +49,14 @@ struct Solve {
 
   Refined operator()(Mode mode) const {
     const std::vector<std::int64_t> tight(18, -1);
+    const std::vector<double> betas(6, golden::beta);
     return pyconvex::refine(data, weights.data(), start().data(), {U.data(), 6, 3}, signs.data(),
-                            packed.data(), tight.data(), golden::beta, intercept, false, mode,
+                            packed.data(), tight.data(), betas.data(), 0.0, intercept, false, mode,
                             1e-14, 200, 1000, 1e12);
   }
   double objective(const VectorXd& residual, const pyconvex::RowMatrix& V) const {
-    return pyconvex::objective(residual, weights, V, golden::beta, false);
+    const VectorXd betas = VectorXd::Constant(V.rows(), golden::beta);
+    return pyconvex::objective(residual, weights, V, betas, 0.0, false);
   }
 };
 
@@ -107,7 +109,7 @@ TEST_CASE("no neurons are no trouble") {
   const std::vector<double> y = golden::y(), weights(8, 0.125);
   const Refined found =
       pyconvex::refine(golden::X(), weights.data(), y.data(), {nullptr, 0, 3}, nullptr, nullptr,
-                       nullptr, golden::beta, true, false, Mode::crossing, 1e-12, 5, 100, 1e12);
+                       nullptr, nullptr, 0.0, true, false, Mode::crossing, 1e-12, 5, 100, 1e12);
   CHECK(found.kept.empty());
   CHECK(found.residual.sum() == doctest::Approx(0.0));
 }
