@@ -18,6 +18,7 @@ AUTO_NODES = 50_000  # cones that a proof under "auto" may take
 _VERTICES = 20_000  # up to so many exact pricing is as fast
 _LOST = 1e-9  # a walk may lower a point's value by this much, relative
 _MARGIN = 0.999  # of the gap to be proved: rounding has a say in the final one
+_READY = 0.1  # of the gap to be proved: a smaller one leaves a proof more room
 _LOOSE = 1e-3  # relative accuracy of the bound of an unfinished solve
 _SMALL = 1e-12  # singular values below this, relative, are zero
 _DOUBLINGS = 60  # of the norm in the search for the one that a proof needs
@@ -166,6 +167,7 @@ class BoundedPricing:
     limited: bool
     proved: dict[bytes, float] = field(default_factory=dict)  # the latest multiplier's bound
     exact = False
+    ready = _READY
 
     def __call__(
         self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1

@@ -106,7 +106,7 @@ class Solver:
             neurons = self._recomputed(neurons)
             objective = self._objective(neurons)
             z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
-            norm, columns = self._price(z, neurons, objective, idle > 0, monitor)
+            norm, columns, sure = self._price(z, neurons, objective, idle > 0, monitor)
             complete = not monitor.out_of_time()
             if complete:  # else the dual stays that of the last round
                 dual = self._dual(z, norm, columns)
@@ -116,7 +116,7 @@ class Solver:
                 dual = best_dual = max(best_dual, dual)
             gap = relative_gap(objective, dual)
             status = monitor.record(objective, dual, len(neurons))
-            if complete and gap <= self.tol:
+            if complete and sure and gap <= self.tol:
                 return neurons, dual, Status.OPTIMAL
             if status is not None:
                 return neurons, dual, status
@@ -136,14 +136,20 @@ class Solver:
 
     def _price(
         self, z: Array, neurons: Neurons, objective: float, stuck: bool, monitor: Monitor
-    ) -> tuple[float, Columns]:
-        """Return the dual norm and new columns; look harder before a certificate or if stuck."""
+    ) -> tuple[float, Columns, bool]:
+        """Return the dual norm, new columns, and whether the norm may stand in a certificate.
+
+        Look harder before a certificate, and if stuck.
+        """
         problem = self.problem
         norm, columns = self.pricing(problem, z, neurons.U, neurons.signs, monitor.run)
-        harder = stuck or relative_gap(objective, self._dual(z, norm, columns)) <= self.tol
+        gap = relative_gap(objective, self._dual(z, norm, columns))
+        harder = stuck or gap <= self.pricing.ready * self.tol
         if harder and not self.pricing.exact and not monitor.out_of_time():
-            return self.pricing(problem, z, neurons.U, neurons.signs, monitor.run, effort=_CONFIRM)
-        return norm, columns
+            norm, columns = self.pricing(
+                problem, z, neurons.U, neurons.signs, monitor.run, effort=_CONFIRM
+            )
+        return norm, columns, harder
 
     def _objective(self, neurons: Neurons) -> float:
         return self.problem.objective(neurons.residual, neurons.U, neurons.pattern)

@@ -70,6 +70,7 @@ class PatternPricing:
     kernels: ModuleType
     n_threads: int
     exact = True
+    ready = 1.0  # the share of the gap asked for at which a harder search pays
 
     def __call__(
         self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
@@ -142,6 +143,7 @@ class LocalPricing:
     n_starts: int = 32  # Gaussian ones, of the first search
     maxima: list[Columns] = field(default_factory=list)  # one item: of the last search
     exact = False
+    ready = 1.0
 
     def __call__(
         self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
@@ -218,6 +220,7 @@ class CellPricing:
     search: LocalPricing
     cells: PatternPricing
     exact = False
+    ready = 1.0
 
     def __call__(
         self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1

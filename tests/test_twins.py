@@ -46,7 +46,7 @@ TWINS = [
         "_N_GATES": "kGates", "_ROUNDING": "kNothing",
     }),
     ("pyconvex/bounded.py", "cpp/src/bounded_pricing.hpp", {
-        "MAX_RANK": "kMaxRank", "AUTO_NODES": "kAutoNodes",
+        "MAX_RANK": "kMaxRank", "AUTO_NODES": "kAutoNodes", "_READY": "kReady",
     }),
     ("pyconvex/decode.py", "cpp/src/fit.cpp", {"_SAME": "kSame"}),
     ("pyconvex/minimal.py", "cpp/src/minimal.cpp", {

@@ -10,6 +10,7 @@ namespace pyconvex {
 
 constexpr Index kMaxRank = 16;               // branch and bound starts from 2^rank cones
 constexpr std::int64_t kAutoNodes = 50'000;  // cones that a proof under "auto" may take
+constexpr double kReady = 0.1;  // of the gap to be proved: a smaller one leaves a proof more room
 
 /// The rank of the rows as branch and bound sees them.
 Index rank_of(const Problem& problem);
@@ -42,6 +43,7 @@ class BoundedPricing : public Pricer {
       : search_(random_state, settings.n_threads), settings_(settings) {}
 
   bool exact() const override { return false; }
+  double ready() const override { return kReady; }
 
   /// A proof is tried if `effort` exceeds 1. The norm is an upper bound of N(z) where it went
   /// through, else the best value found.

@@ -50,7 +50,8 @@ Solution Solver::solve(const State& start) {
     const VectorXd z = problem_.multiplier(state.residual);
     double norm = pricing_.price(problem_, z, state.U, state.signs, 1, columns);
     double dual = dual_objective(z, norm, columns);
-    const bool harder = idle > 0 || relative_gap(objective, dual) <= limits_.tol;
+    const double loose_gap = relative_gap(objective, dual);
+    const bool harder = idle > 0 || loose_gap <= pricing_.ready() * limits_.tol;
     if (harder && !pricing_.exact()) {  // before a certificate, or if stuck
       norm = pricing_.price(problem_, z, state.U, state.signs, kConfirm, columns);
       dual = dual_objective(z, norm, columns);
@@ -60,12 +61,13 @@ Solution Solver::solve(const State& start) {
     }
     const double gap = relative_gap(objective, dual);
     const bool go_on = record(report, objective, dual, state.size());
-    if (gap <= limits_.tol) {
+    const bool done = harder && gap <= limits_.tol;
+    if (done) {
       report.status = Status::optimal;
     } else if (go_on && idle == kPatience) {
       report.status = Status::stalled;
     }
-    if (gap <= limits_.tol || !go_on || idle == kPatience) {
+    if (done || !go_on || idle == kPatience) {
       break;
     }
     // The gap shrinks like the root of the distance to the optimum over these neurons.

@@ -35,6 +35,8 @@ class Pricer {
   virtual ~Pricer() = default;
   /// Whether the norm is exact, so that bounds made of it are valid.
   virtual bool exact() const = 0;
+  /// The share of the gap asked for at which a harder search for a certificate pays.
+  virtual double ready() const { return 1.0; }
   /// `effort` multiplies the starts of a local search.
   virtual double price(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& U,
                        const Eigen::VectorXd& signs, int effort, Columns& columns) = 0;

@@ -1,12 +1,32 @@
 #include "pyconvex/solver.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "column_generation.hpp"
 #include "kept_patterns.hpp"
 
 namespace pyconvex {
+
+namespace {
+
+void check_extras(const GroupLassoSettings& settings, Index n_patterns) {
+  if (!(settings.ridge >= 0.0) || !std::isfinite(settings.ridge)) {
+    throw std::invalid_argument("ridge must be a finite number >= 0");
+  }
+  const std::vector<double>& weights = settings.group_weights;
+  if (!weights.empty() && static_cast<Index>(weights.size()) != n_patterns) {
+    throw std::invalid_argument("group_weights must have one entry per pattern");
+  }
+  for (const double weight : weights) {
+    if (!(weight > 0.0) || !std::isfinite(weight)) {
+      throw std::invalid_argument("group_weights must be finite numbers > 0");
+    }
+  }
+}
+
+}  // namespace
 
 GroupLassoResult solve_group_lasso(MatrixView X, const std::vector<double>& y,
                                    const PatternSet& patterns, const GroupLassoSettings& settings) {
@@ -15,9 +35,13 @@ GroupLassoResult solve_group_lasso(MatrixView X, const std::vector<double>& y,
   if (patterns.n_samples() != X.rows || patterns.size() == 0) {
     throw std::invalid_argument("patterns must hold at least one pattern of as many samples as X");
   }
+  check_extras(settings, patterns.size());
   std::vector<Index> kept;
-  const Problem problem = make_problem(as_rows(X), y, settings.sample_weight, settings.beta,
-                                       settings.intercept, false, kept);
+  Problem problem = make_problem(as_rows(X), y, settings.sample_weight, settings.beta,
+                                 settings.intercept, false, kept);
+  problem.ridge = settings.ridge;
+  problem.group_weights = Eigen::Map<const Eigen::VectorXd>(
+      settings.group_weights.data(), static_cast<Index>(settings.group_weights.size()));
   const std::vector<std::uint64_t> packed = kept_patterns(patterns, kept);
   const auto pricing = pattern_pricing(packed, settings.cones, settings.n_threads);
   Solver solver(problem, *pricing, settings.cones ? Mode::fixed : Mode::gated, packed, settings);

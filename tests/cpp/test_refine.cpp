@@ -120,12 +120,13 @@ TEST_CASE("the Gram matrix follows neurons that turn, leave or change their face
   pyconvex::Neurons neurons;
   neurons.U = pyconvex::RowMatrix::Random(m, p);
   neurons.signs = Eigen::VectorXd::LinSpaced(m, -1.0, 1.0).array().sign();
+  neurons.betas = Eigen::VectorXd::Constant(m, 0.1);
   neurons.on = (neurons.U * pyconvex::as_rows(data).transpose()).array() > 0.0;
   neurons.tight.setConstant(m, p, -1);
   neurons.kept = {0, 1, 2, 3, 4, 5};
   pyconvex::Refinement state{pyconvex::Samples(data),
                              Eigen::VectorXd::LinSpaced(n, 0.1, 0.3),
-                             0.1,
+                             0.0,
                              true,
                              false,
                              pyconvex::Mode::crossing,

@@ -12,6 +12,8 @@ struct GroupLassoSettings : Limits {
   double beta = 0.0;                  // > 0, on the scale of the mean loss
   bool cones = false;                 // neurons stay in their cells: a true ReLU network
   bool intercept = false;             // add a free constant to the prediction
+  double ridge = 0.0;                 // >= 0; half of it times ||u_g||^2 is added
+  std::vector<double> group_weights;  // of beta ||u_g||, > 0; empty: 1
   std::vector<double> sample_weight;  // relative; empty: equal
 };
 
@@ -23,7 +25,8 @@ struct GroupLassoResult : Report {
   double intercept = 0.0;
 };
 
-/// min sum_i s_i (f_i - y_i)^2 / 2 + beta sum_g ||u_g||, f = sum_g D_g X u_g; with cones
+/// min sum_i s_i (f_i - y_i)^2 / 2 + sum_g (beta omega_g ||u_g|| + ridge / 2 ||u_g||^2) with
+/// f = sum_g D_g X u_g; with cones
 /// f = sum +-D_g X u_g, (2 D_g - I) X u_g >= 0 (Pilanci & Ergen 2020; Mishkin et al. 2022).
 /// Wrong input throws std::invalid_argument that names the argument.
 GroupLassoResult solve_group_lasso(MatrixView X, const std::vector<double>& y,
