@@ -49,6 +49,14 @@ TWINS = [
         "MAX_RANK": "kMaxRank", "AUTO_NODES": "kAutoNodes", "_READY": "kReady",
     }),
     ("pyconvex/decode.py", "cpp/src/fit.cpp", {"_SAME": "kSame"}),
+    ("pyconvex/dual_newton.py", "cpp/src/dual_newton.cpp", {
+        "_START": "kStart", "_GROWTH": "kGrowth", "_FAST_GROWTH": "kFastGrowth", "_FEW": "kFew",
+        "_INEXACT": "kInexact", "_ARMIJO": "kArmijo", "_SHORTEST": "kShortest", "_FLAT": "kFlat",
+        "_MAX_STEPS": "kMaxSteps", "_PATIENCE": "kPatience", "_ITERATE": "kIterate",
+        "_DIRECT_SAMPLES": "kDirectSamples",
+    }),
+    ("pyconvex/dual_system.py", "cpp/src/dual_system.cpp", {"_POWERS": "kPowers"}),
+    ("pyconvex/solver.py", "cpp/src/solver.cpp", {"_NEWTON_SAMPLES": "kNewtonSamples"}),
     ("pyconvex/minimal.py", "cpp/src/minimal.cpp", {
         "_DEPENDENT": "kDependent", "_ROUNDING": "kRounding", "_EVEN": "kEven",
     }),

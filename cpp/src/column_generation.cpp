@@ -35,7 +35,7 @@ Solver::Solver(const Problem& problem, Pricer& pricing, Mode mode,
       mode_(mode),
       packed_(packed),
       limits_(limits),
-      start_(std::chrono::steady_clock::now()) {}
+      course_(limits) {}
 
 Solution Solver::solve(const State& start) {
   Solution solution{start, {}};
@@ -60,7 +60,7 @@ Solution Solver::solve(const State& start) {
       dual = best_dual = std::max(best_dual, dual);
     }
     const double gap = relative_gap(objective, dual);
-    const bool go_on = record(report, objective, dual, state.size());
+    const bool go_on = course_.record(report, objective, dual, state.size());
     const bool done = harder && gap <= limits_.tol;
     if (done) {
       report.status = Status::optimal;
@@ -89,31 +89,12 @@ Solution Solver::solve(const State& start) {
   report.objective = problem_.objective(state.residual, state.U, state.pattern);
   report.dual_objective = report.history.back().dual_objective;
   report.n_iter = static_cast<Index>(report.history.size());
-  report.seconds = seconds();
+  report.seconds = course_.seconds();
   return solution;
 }
 
 double Solver::dual_objective(const VectorXd& z, double norm, const Columns& columns) const {
   return problem_.dual_objective(z, norm, problem_.violation_cost(columns.values, columns.pattern));
-}
-
-double Solver::seconds() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-}
-
-// Take down a round; false where the solve must end now, with the reason in report.status.
-bool Solver::record(Report& report, double objective, double dual, Index n_neurons) const {
-  report.history.push_back({objective, dual, n_neurons, seconds()});
-  if (limits_.callback && limits_.callback(report.history.back())) {
-    report.status = Status::interrupted;
-    return false;
-  }
-  if (seconds() >= limits_.time_limit) {
-    report.status = Status::time_limit;
-    return false;
-  }
-  report.status = Status::max_iter;
-  return static_cast<Index>(report.history.size()) <= limits_.max_iter;
 }
 
 VectorXd Solver::output(const VectorXd& u, Index pattern) const {
@@ -215,7 +196,7 @@ void Solver::refine(State& state, double target) const {
       next.pattern.push_back(state.pattern[from]);
     }
     state = std::move(next);
-    if (found.decrease <= target || seconds() >= limits_.time_limit) {
+    if (found.decrease <= target || course_.out_of_time()) {
       return;
     }
   }

@@ -1,11 +1,11 @@
 // Column generation: solve over few neurons, price all others, add the best, repeat. Private.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <vector>
 
 #include "columns.hpp"
+#include "course.hpp"
 
 namespace pyconvex {
 
@@ -43,16 +43,14 @@ class Solver {
   void append(State& state, const Columns& columns, Index k, double size) const;
   bool in_use(const State& state, const Columns& columns, Index k) const;
   void refine(State& state, double target) const;
-  bool record(Report& report, double objective, double dual, Index n_neurons) const;
   double dual_objective(const Eigen::VectorXd& z, double norm, const Columns& columns) const;
-  double seconds() const;
 
   const Problem& problem_;
   Pricer& pricing_;
   Mode mode_;
   const std::vector<std::uint64_t>& packed_;
   const Limits& limits_;
-  std::chrono::steady_clock::time_point start_;
+  Course course_;
 };
 
 }  // namespace pyconvex

@@ -5,15 +5,21 @@
 #include <stdexcept>
 
 #include "column_generation.hpp"
+#include "dual_newton.hpp"
 #include "kept_patterns.hpp"
 
 namespace pyconvex {
 
 namespace {
 
+constexpr Index kNewtonSamples = 5000;  // up to which `automatic` takes the dual engine
+
 void check_extras(const GroupLassoSettings& settings, Index n_patterns) {
   if (!(settings.ridge >= 0.0) || !std::isfinite(settings.ridge)) {
     throw std::invalid_argument("ridge must be a finite number >= 0");
+  }
+  if (settings.engine == Engine::newton && settings.cones) {
+    throw std::invalid_argument("engine newton does not know cones: take cd");
   }
   const std::vector<double>& weights = settings.group_weights;
   if (!weights.empty() && static_cast<Index>(weights.size()) != n_patterns) {
@@ -24,6 +30,17 @@ void check_extras(const GroupLassoSettings& settings, Index n_patterns) {
       throw std::invalid_argument("group_weights must be finite numbers > 0");
     }
   }
+}
+
+Solution solve(const Problem& problem, const std::vector<std::uint64_t>& packed,
+               const GroupLassoSettings& settings) {
+  const bool small = !settings.cones && problem.X.rows() <= kNewtonSamples;
+  if (settings.engine == Engine::newton || (settings.engine == Engine::automatic && small)) {
+    return DualNewton(problem, packed, settings).solve();
+  }
+  const auto pricing = pattern_pricing(packed, settings.cones, settings.n_threads);
+  Solver solver(problem, *pricing, settings.cones ? Mode::fixed : Mode::gated, packed, settings);
+  return solver.solve();
 }
 
 }  // namespace
@@ -43,9 +60,7 @@ GroupLassoResult solve_group_lasso(MatrixView X, const std::vector<double>& y,
   problem.group_weights = Eigen::Map<const Eigen::VectorXd>(
       settings.group_weights.data(), static_cast<Index>(settings.group_weights.size()));
   const std::vector<std::uint64_t> packed = kept_patterns(patterns, kept);
-  const auto pricing = pattern_pricing(packed, settings.cones, settings.n_threads);
-  Solver solver(problem, *pricing, settings.cones ? Mode::fixed : Mode::gated, packed, settings);
-  const Solution solution = solver.solve();
+  const Solution solution = solve(problem, packed, settings);
 
   GroupLassoResult result;
   static_cast<Report&>(result) = solution.report;

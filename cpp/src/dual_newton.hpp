@@ -1,0 +1,66 @@
+// Dual augmented Lagrangian with semismooth Newton steps for group lassos on masked rows. Private.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "column_generation.hpp"
+
+namespace pyconvex {
+
+/// The program over given patterns without cones, by Newton's method on the dual; see the Python
+/// class of that name for the formulas.
+class DualNewton {
+ public:
+  DualNewton(const Problem& problem, const std::vector<std::uint64_t>& packed,
+             const Limits& limits);
+  Solution solve();
+
+ private:
+  // The multiplier, the weights, and all that follows from them. The proximal point (`active`,
+  // `next`, `next_intercept`) is what the weights become at the next update.
+  struct Iterate {
+    Eigen::VectorXd z;
+    RowMatrix gradients, U;  // of all groups (P x p)
+    double intercept = 0.0, sigma = 1.0;
+    std::vector<Index> active;
+    Eigen::VectorXd scale;
+    RowMatrix next;           // k x p
+    Eigen::MatrixXd masks;    // of the active groups, n x k
+    Eigen::MatrixXd outputs;  // n x k
+    double next_intercept = 0.0;
+    Eigen::VectorXd error;  // the gradient of psi
+    bool direct = false;    // whether iterative solutions no longer pay
+  };
+  // The best weights and the best bound so far.
+  struct Best {
+    std::vector<Index> active;
+    RowMatrix U;
+    double objective, dual;
+  };
+
+  void descend(Iterate& at, Best& best, Report& report);
+  void update(Iterate& at, Index steps) const;
+  void move(Iterate& at, const Eigen::VectorXd& z, const RowMatrix& gradients) const;
+  bool newton(Iterate& at);
+  Eigen::VectorXd direction(Iterate& at);
+  double psi(const Iterate& at, const Eigen::VectorXd& step, const RowMatrix& change,
+             double t) const;
+  bool solved(const Iterate& at) const;
+  void improve(Best& best, const Iterate& at) const;
+  double bound(const Eigen::VectorXd& z, const RowMatrix& gradients) const;
+  RowMatrix gradients(const Eigen::VectorXd& z) const;
+  double residual(const Eigen::MatrixXd& outputs, Eigen::VectorXd& rest) const;
+  State state_of(const Best& best) const;
+
+  const Problem& problem_;
+  const std::vector<std::uint64_t>& packed_;
+  const Limits& limits_;
+  Course course_;
+  Samples samples_;
+  Index n_patterns_;
+  Eigen::VectorXd limits_of_;  // beta omega_g
+  Eigen::MatrixXd gram_;       // X X^T, the lower triangle; empty until needed
+};
+
+}  // namespace pyconvex
