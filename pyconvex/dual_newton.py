@@ -102,6 +102,9 @@ class DualNewton:
     n_threads : int
         Threads of the kernels and of BLAS, 0 for all cores. BLAS has one limit for the process:
         solves in several Python threads at once should ask for the same number.
+    by_weights : bool
+        Go on until the residual of the returned weights proves the gap. The engine's own
+        multiplier, which nobody can compute from the weights, gets there earlier.
     """
 
     problem: Problem
@@ -109,6 +112,7 @@ class DualNewton:
     kernels: ModuleType
     tol: float
     n_threads: int
+    by_weights: bool = False
 
     @property
     def mode(self) -> int:
@@ -133,7 +137,8 @@ class DualNewton:
 
         with threadpool_limits(self.n_threads or None, "blas"):
             best, status = self._solve(neurons, monitor)
-            return self._neurons(best), best.dual, status
+            neurons, dual = self._neurons(best)
+            return neurons, dual if self.by_weights else max(best.dual, dual), status
 
     def _solve(self, neurons: Neurons, monitor: Monitor) -> tuple[Best, Status]:
         at, best = self._start(neurons)
@@ -142,7 +147,7 @@ class DualNewton:
             for step in range(_MAX_STEPS):
                 self._improve(best, at)
                 status = monitor.record(best.objective, best.dual, len(best.active))
-                if best.gap <= self.tol:
+                if best.gap <= self.tol and (not self.by_weights or self._proved(best)):
                     return best, Status.OPTIMAL
                 if status is not None:
                     return best, status
@@ -295,11 +300,16 @@ class DualNewton:
         outputs: Array = np.where(masks, U @ self.problem.X.T, 0.0)
         return outputs
 
-    def _neurons(self, best: Best) -> Neurons:
+    def _proved(self, best: Best) -> bool:
+        """Tell whether the best weights' own residual proves the gap."""
+        return relative_gap(best.objective, self._neurons(best)[1]) <= self.tol
+
+    def _neurons(self, best: Best) -> tuple[Neurons, float]:
+        """Return the best weights with their residual, and the bound that this proves."""
         problem = self.problem
         residual, intercept = self._residual(self._outputs(best.U, best.active))
         z = problem.loss.multiplier(residual, problem.sample_weight)
-        best.dual = max(best.dual, self._bound(z, self._gradients(z)))
         tight = np.full(best.U.shape, -1)
         signs = np.ones(len(best.U))
-        return Neurons(best.U, signs, tight, best.active, intercept, residual)
+        neurons = Neurons(best.U, signs, tight, best.active, intercept, residual)
+        return neurons, self._bound(z, self._gradients(z))

@@ -282,11 +282,15 @@ def pattern_solver(
     kernels: ModuleType,
     n_threads: int,
     engine: str = "auto",
+    by_weights: bool = False,
 ) -> Solver | DualNewton:
-    """Return the solver of the program over given patterns, cut down to the rows kept."""
+    """Return the solver of the program over given patterns, cut down to the rows kept.
+
+    ``by_weights``: the gap must be proved by the residual of the weights that are returned.
+    """
     packed = kept_rows(patterns, rows, kernels)
     if _check_engine(engine, cones, len(rows)) == "newton":
-        return DualNewton(problem, packed, kernels, tol, n_threads)
+        return DualNewton(problem, packed, kernels, tol, n_threads, by_weights)
     pricing = PatternPricing(packed, cones, kernels, n_threads)
     mode = kernels.FIXED if cones else kernels.GATED
     return Solver(problem, pricing, kernels, mode, packed, tol)

@@ -74,7 +74,7 @@ class Task:
             )
         else:
             solver = pattern_solver(
-                problem, chosen, rows, not gated, tol, kernels, n_threads, engine="cd"
+                problem, chosen, rows, not gated, tol, kernels, n_threads, by_weights=True
             )
         data = X[rows], problem.y, problem.sample_weight
         task = cls(*data, coordinates, solver, chosen, gated, every, certificate)
