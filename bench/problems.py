@@ -110,9 +110,9 @@ CERTIFIED = {"golden": golden, "spirals": spirals} | {
 }
 
 
-def group_lasso(n, d, n_gates, fraction):
+def group_lasso(n, d, n_gates, fraction, seed=0):
     """Gaussian gates and a teacher of five; beta is a fraction of the largest useful one."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d))
     U = rng.standard_normal((d, 5)) / np.sqrt(d)
     a = rng.standard_normal(5)

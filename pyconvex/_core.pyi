@@ -79,6 +79,7 @@ def project_cells(
     X: NDArray[np.float64],
     packed: NDArray[np.uint64],
     C: NDArray[np.float64],
+    enough: NDArray[np.float64],
     free_bias: bool,
     n_threads: int,
     stop: NDArray[np.uint8],

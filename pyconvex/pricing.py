@@ -101,18 +101,21 @@ class PatternPricing:
             ceilings += problem.radius * np.abs(gradients[:, -1])
         weights = problem.weights_of(cell)
         ceilings /= weights
-        most = problem.beta if problem.ridge > 0.0 else np.inf  # with a ridge all above beta count
         order = np.argsort(-ceilings, kind="stable")
         norm, chunks = 0.0, []
         for start in range(0, len(order), _CHUNK):
             chosen = order[start : start + _CHUNK]
-            if start and ceilings[chosen[0]] <= min(norm, most):
+            # a ridge needs all columns above beta, else the best is enough
+            floor = problem.beta if problem.ridge > 0.0 else max(norm, problem.beta)
+            if start and ceilings[chosen[0]] <= floor:
+                norm = max(norm, float(ceilings[chosen[0]]))
                 break
             points, tight = run(
                 self.kernels.project_cells,
                 problem.X,
                 self.packed[cell[chosen]],
                 gradients[chosen],
+                problem.beta * weights[chosen],
                 problem.free_bias,
                 self.n_threads,
             )

@@ -39,7 +39,7 @@ STOPS = [
     ("max_iter", {"max_iter": 2}, 3),
     ("time_limit", {"time_limit": 1e-9}, 1),
     ("interrupted", {"callback": lambda record: True}, 1),
-    ("interrupted", {"callback": lambda record: record.n_neurons > 0}, None),  # at the first that has any
+    ("interrupted", {"callback": lambda record: record.n_neurons > 0}, None),
 ]
 
 

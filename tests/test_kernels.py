@@ -68,7 +68,7 @@ def test_projection_is_that_of_nnls(kernels):
     X, _, z = data()
     packed = patterns(kernels, X)
     C = kernels.gate_gradients(X, packed, z, 1)
-    points, tight = kernels.project_cells(X, packed, C, False, 1, NEVER)
+    points, tight = kernels.project_cells(X, packed, C, np.zeros(len(C)), False, 1, NEVER)
     for c, on, point, rows in zip(C, kernels.unpack(packed, len(X)), points, tight, strict=True):
         A = np.where(on, 1.0, -1.0)[:, None] * X
         mu, distance = nnls(A.T, -c)
@@ -78,13 +78,31 @@ def test_projection_is_that_of_nnls(kernels):
         np.testing.assert_allclose(np.linalg.norm(point), distance, atol=1e-12)
 
 
+def test_projections_that_stop_early_bound_the_norm(kernels, free_bias):
+    X, _, z = data(free_bias)
+    packed = patterns(kernels, X)
+    C = kernels.gate_gradients(X, packed, z, 1)
+    norms, limits = [], np.zeros(len(C))
+    for _ in range(2):
+        points, _ = kernels.project_cells(X, packed, C, limits, free_bias, 1, NEVER)
+        norms.append(np.linalg.norm(penalised(points, free_bias), axis=1))
+        limits = np.full(len(C), np.median(norms[0]))
+    full, early = norms
+    above = full > limits
+    assert 0 < above.sum() < len(C)
+    np.testing.assert_allclose(early[above], full[above], rtol=1e-12)
+    assert (early[~above] >= full[~above] * (1 - 1e-12)).all()
+    assert (early[~above] <= limits[~above]).all()
+    assert (early[~above] > full[~above] * (1 + 1e-6)).any()
+
+
 def test_projection_with_a_free_bias(kernels):
     """The conditions of optimality: u = c + A^T mu but for the bias, mu >= 0, mu . A u = 0."""
     X, _, z = data(free_bias=True)
     packed = np.concatenate([patterns(kernels, X), kernels.pack_dense(np.eye(2, 40) < -1.0)])
     C = kernels.gate_gradients(X, packed, z, 1)
     C[-1] = X.T @ z  # no row on: the projection is a dead neuron
-    points, tight = kernels.project_cells(X, packed, C, True, 1, NEVER)
+    points, tight = kernels.project_cells(X, packed, C, np.zeros(len(C)), True, 1, NEVER)
     for c, on, u, rows in zip(C, kernels.unpack(packed, len(X)), points, tight, strict=True):
         A = np.where(on, 1.0, -1.0)[:, None] * X
         assert (A @ u >= -1e-12).all()
@@ -101,7 +119,7 @@ def test_projection_survives_repeated_and_zero_rows(kernels):
     dense = (X @ gates > 0.0).T
     packed = kernels.pack_dense(np.ascontiguousarray(dense))
     C = kernels.gate_gradients(X, packed, np.append(z, np.zeros(43)), 1)
-    points, _ = kernels.project_cells(X, packed, C, False, 1, NEVER)
+    points, _ = kernels.project_cells(X, packed, C, np.zeros(len(C)), False, 1, NEVER)
     for c, on, point in zip(C, dense, points, strict=True):
         A = np.where(on, 1.0, -1.0)[:, None] * X
         np.testing.assert_allclose(point, c + A.T @ nnls(A.T, -c)[0], atol=1e-12)
@@ -152,7 +170,7 @@ def start_of_refine(kernels, mode, free_bias, seed=0):
     C = kernels.gate_gradients(X, packed, z, 1)
     U, tight = C, np.full(C.shape, -1)
     if mode == kernels.FIXED:
-        U, tight = kernels.project_cells(X, packed, C, free_bias, 1, NEVER)
+        U, tight = kernels.project_cells(X, packed, C, np.zeros(len(C)), free_bias, 1, NEVER)
     alive = np.linalg.norm(penalised(U, free_bias), axis=1) > 1e-3 * np.linalg.norm(z)
     U, tight, packed = 0.1 * U[alive], tight[alive], packed[alive]
     signs = np.where(np.arange(len(U)) % 3 == 2, -1.0, 1.0)
@@ -263,7 +281,9 @@ def test_threads_do_not_change_results(kernels, free_bias):
     C = kernels.gate_gradients(X, packed, z, 1)
     calls = [
         lambda threads: (kernels.gate_gradients(X, packed, z, threads),),
-        lambda threads: kernels.project_cells(X, packed, C, free_bias, threads, NEVER),
+        lambda threads: kernels.project_cells(
+            X, packed, C, np.zeros(len(C)), free_bias, threads, NEVER
+        ),
         lambda threads: kernels.walk(X, z, starts, free_bias, threads, NEVER),
     ]
     for call in calls:
@@ -283,7 +303,7 @@ def test_read_only_input_is_accepted(kernels, free_bias):
     for array in (X, z, packed):
         array.flags.writeable = False
     C = kernels.gate_gradients(X, packed, z, 1)
-    kernels.project_cells(X, packed, C, free_bias, 1, NEVER)
+    kernels.project_cells(X, packed, C, np.zeros(len(C)), free_bias, 1, NEVER)
     kernels.walk(X, z, C, free_bias, 1, NEVER)
 
 
@@ -296,8 +316,8 @@ def test_backends_agree(free_bias):
     C = native.gate_gradients(X, packed, z, 1)
     np.testing.assert_allclose(C, jit.gate_gradients(X, packed, z, 1), atol=1e-15)
     for ours, theirs in zip(
-        native.project_cells(X, packed, C, free_bias, 1, NEVER),
-        jit.project_cells(X, packed, C, free_bias, 1, NEVER),
+        native.project_cells(X, packed, C, np.zeros(len(C)), free_bias, 1, NEVER),
+        jit.project_cells(X, packed, C, np.zeros(len(C)), free_bias, 1, NEVER),
         strict=True,
     ):
         np.testing.assert_allclose(ours, theirs, atol=1e-13)

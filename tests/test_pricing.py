@@ -31,7 +31,15 @@ def test_pruning_loses_no_cell(backend, seed, free_bias, monkeypatch):
     C = kernels.gate_gradients(problem.X, packed, z, 1)
     norms = []
     for gradients in (C, -C):
-        points, _ = run_whole(kernels.project_cells, problem.X, packed, gradients, free_bias, 1)
+        points, _ = run_whole(
+            kernels.project_cells,
+            problem.X,
+            packed,
+            gradients,
+            np.zeros(len(gradients)),
+            free_bias,
+            1,
+        )
         norms.append(problem.norms(points).max())
     nothing = np.zeros((0, 3))
     pricing = PatternPricing(packed, True, kernels, 1)

@@ -41,7 +41,9 @@ def expected_norm(X, z, free_bias, backend="jit"):
     C = kernels.gate_gradients(X, packed, z, 1)
     best = 0.0
     for gradients in (C, -C):
-        points, _ = run_whole(kernels.project_cells, X, packed, gradients, free_bias, 1)
+        points, _ = run_whole(
+            kernels.project_cells, X, packed, gradients, np.zeros(len(gradients)), free_bias, 1
+        )
         best = max(best, np.linalg.norm(points[:, : X.shape[1] - free_bias], axis=1).max())
     return best
 

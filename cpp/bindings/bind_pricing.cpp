@@ -28,12 +28,14 @@ py::tuple walk(const Doubles& X, const Doubles& z, const Doubles& starts, bool f
   return py::make_tuple(points, tight);
 }
 
-py::tuple project_cells(const Doubles& X, const Bits& packed, const Doubles& C, bool free_bias,
-                        int n_threads, const Array<unsigned char>& stop) {
+py::tuple project_cells(const Doubles& X, const Bits& packed, const Doubles& C,
+                        const Doubles& enough, bool free_bias, int n_threads,
+                        const Array<unsigned char>& stop) {
   const MatrixView x = as_matrix(X, "X");
   const MatrixView c = as_matrix(C, "C");
   require_shape(packed, {c.rows, words_per_pattern(x.rows)}, "packed");
   require_shape(C, {c.rows, x.cols}, "C");
+  require_shape(enough, {c.rows}, "enough");
   Doubles points({c.rows, c.cols});
   Integers tight({c.rows, c.cols});
   double* points_out = points.mutable_data();
@@ -41,7 +43,8 @@ py::tuple project_cells(const Doubles& X, const Bits& packed, const Doubles& C, 
   const StopFlag flag = as_stop_flag(stop);
   {
     const py::gil_scoped_release unlocked;
-    pyconvex::project_cells(x, packed.data(), c, free_bias, points_out, tight_out, n_threads, flag);
+    pyconvex::project_cells(x, packed.data(), c, enough.data(), free_bias, points_out, tight_out,
+                            n_threads, flag);
   }
   return py::make_tuple(points, tight);
 }
@@ -105,8 +108,8 @@ void bind_pricing(py::module_& m) {
         py::arg("starts").noconvert(), py::arg("free_bias"), py::arg("n_threads"),
         py::arg("stop").noconvert());
   m.def("project_cells", &project_cells, py::arg("X").noconvert(), py::arg("packed").noconvert(),
-        py::arg("C").noconvert(), py::arg("free_bias"), py::arg("n_threads"),
-        py::arg("stop").noconvert());
+        py::arg("C").noconvert(), py::arg("enough").noconvert(), py::arg("free_bias"),
+        py::arg("n_threads"), py::arg("stop").noconvert());
   m.def("bound_norm", &bound_norm, py::arg("X").noconvert(), py::arg("z").noconvert(),
         py::arg("free_bias"), py::arg("target"), py::arg("tol"), py::arg("first"),
         py::arg("max_nodes"), py::arg("n_threads"), py::arg("stop").noconvert());

@@ -1,7 +1,6 @@
 #include "columns.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "collector.hpp"
 #include "local_pricing.hpp"
@@ -61,28 +60,31 @@ class PatternPricing : public Pricer {
     }
     VectorXd ceilings(2 * P);
     ceilings << ceiling, ceiling;
-    // with a ridge all columns above beta count
-    const double most =
-        problem.ridge > 0.0 ? problem.beta : std::numeric_limits<double>::infinity();
     const std::vector<Index> order = descending(ceilings);
     TightRows tight(2 * P, p);
     Collector found;
     double norm = 0.0;
     for (Index start = 0; start < 2 * P; start += kChunk) {
       const Index count = std::min(kChunk, 2 * P - start);
-      if (start > 0 && ceilings[order[static_cast<std::size_t>(start)]] <= std::min(norm, most)) {
+      const double ceiling_left = ceilings[order[static_cast<std::size_t>(start)]];
+      // a ridge needs all columns above beta, else the best is enough
+      const double floor = problem.ridge > 0.0 ? problem.beta : std::max(norm, problem.beta);
+      if (start > 0 && ceiling_left <= floor) {
+        norm = std::max(norm, ceiling_left);
         break;
       }
       RowMatrix gradients(count, p), points(count, p);
       std::vector<std::uint64_t> bits;
+      VectorXd enough(count);
       for (Index k = 0; k < count; ++k) {
         const Index g = order[static_cast<std::size_t>(start + k)];
+        enough[k] = problem.beta * problem.weight_of(g % P);
         gradients.row(k) = (g < P ? 1.0 : -1.0) * C.row(g % P);
         const auto* first = packed_.data() + (g % P) * n_words;
         bits.insert(bits.end(), first, first + n_words);
       }
-      project_cells(problem.rows(), bits.data(), view(gradients), problem.free_bias, points.data(),
-                    tight.row(start).data(), n_threads_);
+      project_cells(problem.rows(), bits.data(), view(gradients), enough.data(), problem.free_bias,
+                    points.data(), tight.row(start).data(), n_threads_);
       const VectorXd lengths = problem.norms(points);
       for (Index k = 0; k < count; ++k) {
         const Index g = order[static_cast<std::size_t>(start + k)];

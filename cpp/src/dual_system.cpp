@@ -45,7 +45,8 @@ VectorXd DualSystem::times(const VectorXd& v) {
 // with Y = diag(a) X, inverted through p x p matrices.
 void DualSystem::prepare() {
   const Index k = masks_.cols();
-  VectorXd across = VectorXd::Constant(k, 1.0 / std::sqrt(static_cast<double>(std::max<Index>(1, k))));
+  VectorXd across =
+      VectorXd::Constant(k, 1.0 / std::sqrt(static_cast<double>(std::max<Index>(1, k))));
   for (int step = 0; step < kPowers; ++step) {
     across = masks_.transpose() * (masks_ * across).eval();
     const double length = across.norm();

@@ -20,20 +20,24 @@ using Eigen::VectorXd;
 // Projection of c onto {u : A u >= 0}: min over mu >= 0 of ||c + A^T mu||, by the active set method
 // of Lawson and Hanson (1974). With a free bias the norm is over the other coordinates and the
 // bias coordinate of c + A^T mu is zero. The penalised norm of the point bounds the support of
-// the cone in direction c from above. One object serves one thread, cell after cell.
+// the cone in direction c from above: so does every earlier one, of which none is smaller. One
+// object serves one thread, cell after cell. A is X with the signs of the cell's sides.
 struct Projection {
-  const Rows& X;
-  const VectorXd& norms;
+  const Samples& samples;
   bool free_bias;
 
+  const Rows& X = samples.X;
+  const VectorXd& norms = samples.norms;
   Index p = X.cols();
-  RowMatrix A = RowMatrix(X.rows(), p);
+  VectorXd sides = VectorXd(X.rows());
   VectorXd c = VectorXd(p), margins = VectorXd(X.rows()), mu = VectorXd(p), point = VectorXd(p);
   VectorXd trial = {}, trial_point = VectorXd(p);  // of the passive rows without the signs of mu
   std::int64_t* passive = nullptr;
   Index count = 0;
 
-  void operator()(const std::uint64_t* pattern, const double* gradient, std::int64_t* tight);
+  void operator()(const std::uint64_t* pattern, const double* gradient, double enough,
+                  std::int64_t* tight);
+  void find_margins();
   bool start_free();
   Index most_violated() const;
   bool minimise_passive();
@@ -41,11 +45,11 @@ struct Projection {
   void leave(Index j);
 };
 
-void Projection::operator()(const std::uint64_t* pattern, const double* gradient,
+// Ends early at a point of norm `enough`.
+void Projection::operator()(const std::uint64_t* pattern, const double* gradient, double enough,
                             std::int64_t* tight) {
   for (Index i = 0; i < X.rows(); ++i) {
-    const double sign = ((pattern[i / 64] >> (i % 64)) & 1U) != 0 ? 1.0 : -1.0;
-    A.row(i) = sign * X.row(i);
+    sides[i] = ((pattern[i / 64] >> (i % 64)) & 1U) != 0 ? 1.0 : -1.0;
   }
   c = point = Eigen::Map<const VectorXd>(gradient, p);
   passive = tight;
@@ -55,7 +59,10 @@ void Projection::operator()(const std::uint64_t* pattern, const double* gradient
     return;
   }
   for (Index k = 0; k < 30 * p; ++k) {
-    margins.noalias() = A * point;
+    if (penalised_dot(point, point, free_bias) <= enough * enough) {
+      break;
+    }
+    find_margins();
     const Index row = most_violated();
     if (row < 0 || count == p) {
       break;
@@ -71,10 +78,15 @@ void Projection::operator()(const std::uint64_t* pattern, const double* gradient
   }
 }
 
+void Projection::find_margins() {
+  preactivate(samples.features.data(), X.rows(), p, point.data(), margins.data());
+  margins.array() *= sides.array();
+}
+
 // The first passive row where the bias is free: one whose multiplier can cancel the bias of c.
 bool Projection::start_free() {
-  const auto bias = A.col(p - 1);
-  for (Index i = 0; i < A.rows(); ++i) {
+  const VectorXd bias = X.col(p - 1).cwiseProduct(sides);
+  for (Index i = 0; i < bias.size(); ++i) {
     if (bias[i] * c[p - 1] < 0.0 || (c[p - 1] == 0.0 && bias[i] != 0.0)) {
       passive[0] = i;
       mu[0] = std::abs(c[p - 1] / bias[i]);
@@ -85,7 +97,8 @@ bool Projection::start_free() {
     }
   }
   point[p - 1] = 0.0;  // all rows on one side: a linear neuron, or a dead one
-  point[p - 1] = std::max(0.0, -(A * point).minCoeff()) * bias[0];
+  find_margins();
+  point[p - 1] = std::max(0.0, -margins.minCoeff()) * bias[0];
   return false;
 }
 
@@ -140,12 +153,13 @@ void Projection::leave(Index j) {
 // the bias is where that row's kink lies. False where the last row depends on the others.
 bool Projection::solve_passive() {
   const Index d = free_bias ? p - 1 : p, first = free_bias ? 1 : 0, size = count - first;
-  const VectorXd pivot = A.row(passive[0]);
+  const VectorXd pivot = sides[passive[0]] * X.row(passive[0]);
   VectorXd base = c.head(d), biases(size);
   MatrixXd directions(d, size);
   for (Index j = 0; j < size; ++j) {
-    directions.col(j) = A.row(passive[first + j]).head(d);
-    biases[j] = A(passive[first + j], p - 1);
+    const Index row = passive[first + j];
+    directions.col(j) = sides[row] * X.row(row).head(d);
+    biases[j] = sides[row] * X(row, p - 1);
   }
   if (free_bias) {
     base -= (c[d] / pivot[d]) * pivot.head(d);
@@ -240,19 +254,19 @@ void walk(MatrixView X, const double* z, MatrixView starts, bool free_bias, doub
   });
 }
 
-void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, bool free_bias,
-                   double* points, std::int64_t* tight, int n_threads, StopFlag stop) {
-  const Rows rows = as_rows(X);
+void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, const double* enough,
+                   bool free_bias, double* points, std::int64_t* tight, int n_threads,
+                   StopFlag stop) {
+  const Samples samples(X);
   const Index p = X.cols, n_words = words_per_pattern(X.rows);
-  const VectorXd norms = row_norms(rows);
-  auto states = one_per_thread(C.rows, n_threads, Projection{rows, norms, free_bias});
+  auto states = one_per_thread(C.rows, n_threads, Projection{samples, free_bias});
   parallel_for(C.rows, states, [&](Index g, Projection& project) {
     if (stop.is_set()) {
       std::fill_n(points + g * p, p, 0.0);
       std::fill_n(tight + g * p, p, -1);
       return;
     }
-    project(packed + g * n_words, C.row(g), tight + g * p);
+    project(packed + g * n_words, C.row(g), enough[g], tight + g * p);
     std::copy_n(project.point.data(), p, points + g * p);
   });
 }

@@ -65,12 +65,17 @@ def gate_gradients(X: Floats, packed: Bits, z: Floats, n_threads: int) -> Floats
 
 
 def project_cells(
-    X: Floats, packed: Bits, C: Floats, free_bias: bool, n_threads: int, stop: Flag
+    X: Floats, packed: Bits, C: Floats, enough: Floats, free_bias: bool, n_threads: int, stop: Flag
 ) -> tuple[Floats, Integers]:
-    """Project each row of C onto its closed cell: points and tight rows (n_patterns, p)."""
-    X, packed, C = _read_only(X, packed, C)
+    """Project each row of C onto its closed cell: points and tight rows (n_patterns, p).
+
+    Where a projection's norm is at most its entry of ``enough`` the point may stop short of it.
+    """
+    X, packed, C, enough = _read_only(X, packed, C, enough)
     parts = in_chunks(
-        lambda part: jit_pricing.project_cells(X, packed[part], C[part], free_bias, stop),
+        lambda part: jit_pricing.project_cells(
+            X, packed[part], C[part], enough[part], free_bias, stop
+        ),
         len(packed),
         n_threads,
     )

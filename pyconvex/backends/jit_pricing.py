@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from .jit_neuron import CROSSING, descend, row_norms, unpack_bits
+from .jit_neuron import CROSSING, descend, penalised_dot, row_norms, unpack_bits
 
 
 @njit(cache=True, nogil=True)
@@ -83,12 +83,13 @@ def start_free(A, c):
 
 
 @njit(cache=True, nogil=True)
-def project(A, norms, c, free_bias):
+def project(A, norms, c, enough, free_bias):
     """Projection of c onto {u : A u >= 0}: min over mu >= 0 of ||c + A^T mu||.
 
     Active set method of Lawson and Hanson (1974). With a free bias the norm is over the other
     coordinates and the bias coordinate of c + A^T mu is zero. The penalised norm of the
-    returned point bounds the support of the cone in direction c from above.
+    returned point bounds the support of the cone in direction c from above; so does every
+    earlier one, of which none is smaller: one of norm ``enough`` ends the run.
     """
     n, p = A.shape
     passive = np.full(p, -1, np.int64)
@@ -106,6 +107,8 @@ def project(A, norms, c, free_bias):
         _, point, _ = solve_passive(A, norms, c, passive, count, True)
     tiny = 1e-13 * np.sqrt(np.dot(c, c))
     for _ in range(30 * p):
+        if penalised_dot(point, point, free_bias) <= enough * enough:
+            break
         margins = np.dot(A, point)
         row, worst = -1, -tiny
         for i in range(n):
@@ -144,8 +147,11 @@ def project(A, norms, c, free_bias):
 
 
 @njit(cache=True, nogil=True)
-def project_cells(X, packed, C, free_bias, stop):
-    """Project each row of C (P, p) onto its closed cell; points (P, p) and tight rows (P, p)."""
+def project_cells(X, packed, C, enough, free_bias, stop):
+    """Project each row of C (P, p) onto its closed cell; points (P, p) and tight rows (P, p).
+
+    Where the norm of a projection is at most ``enough`` (P) the point may stop short of the cell.
+    """
     n, p = X.shape
     norms = row_norms(X)
     bits = unpack_bits(packed, n)
@@ -157,7 +163,7 @@ def project_cells(X, packed, C, free_bias, stop):
             break
         for i in range(n):
             A[i] = X[i] if bits[g, i] else -X[i]
-        points[g], tight[g] = project(A, norms, C[g].copy(), free_bias)
+        points[g], tight[g] = project(A, norms, C[g].copy(), enough[g], free_bias)
     return points, tight
 
 

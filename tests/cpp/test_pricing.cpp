@@ -59,14 +59,15 @@ TEST_CASE("beta_max of the golden problem: gated by gradients, ReLU by projectio
   const std::vector<double> y = golden::y();
   Matrix gradients(58, 3), points(58, 3);
   std::vector<std::int64_t> tight(58 * 3);
+  const std::vector<double> none(58, 0.0);
   double relu = 0.0;
   for (const double sign : {1.0, -1.0}) {
     std::vector<double> z = y;
     std::transform(z.begin(), z.end(), z.begin(), [&](double v) { return sign * v; });
     pyconvex::gate_gradients(X, cells.packed().data(), 58, z.data(), gradients.data(), 1);
     CHECK(largest_norm(gradients) == doctest::Approx(2.73184823).epsilon(1e-8));
-    pyconvex::project_cells(X, cells.packed().data(), gradients, false, points.data(), tight.data(),
-                            2);
+    pyconvex::project_cells(X, cells.packed().data(), gradients, none.data(), false, points.data(),
+                            tight.data(), 2);
     relu = std::max(relu, largest_norm(points));
   }
   CHECK(relu == doctest::Approx(1.59799322).epsilon(1e-8));

@@ -46,11 +46,12 @@ double by_projections(const Matrix& X, std::vector<double> z, bool free_bias) {
   const Index d = X.cols(), n_cells = cells.size();
   Matrix gradients(n_cells, d), points(n_cells, d);
   std::vector<std::int64_t> tight(static_cast<std::size_t>(n_cells * d));
+  const std::vector<double> none(static_cast<std::size_t>(n_cells), 0.0);
   double best = 0.0;
   for (int side = 0; side < 2; ++side) {
     pyconvex::gate_gradients(X, cells.packed().data(), n_cells, z.data(), gradients.data());
-    pyconvex::project_cells(X, cells.packed().data(), gradients, free_bias, points.data(),
-                            tight.data());
+    pyconvex::project_cells(X, cells.packed().data(), gradients, none.data(), free_bias,
+                            points.data(), tight.data());
     for (Index g = 0; g < n_cells; ++g) {
       const double* u = points.row(g);
       best = std::max(best, std::inner_product(u, u + d - (free_bias ? 1 : 0), u, 0.0));

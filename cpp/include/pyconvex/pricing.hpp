@@ -19,9 +19,11 @@ void walk(MatrixView X, const double* z, MatrixView starts, bool free_bias, doub
 
 /// Project each row of C (n_patterns x p) onto its closed cell {u : x_i . u >= 0 where the bit is
 /// on, <= 0 elsewhere}, with `free_bias` in the semi-norm of the other coordinates. Fills points
-/// (n_patterns x p) and tight (n_patterns x p).
-void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, bool free_bias,
-                   double* points, std::int64_t* tight, int n_threads = 0, StopFlag stop = {});
+/// (n_patterns x p) and tight (n_patterns x p). Where the norm of a projection is at most its entry
+/// of `enough` (n_patterns) the point may stop short of the cell.
+void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, const double* enough,
+                   bool free_bias, double* points, std::int64_t* tight, int n_threads = 0,
+                   StopFlag stop = {});
 
 /// X^T D_g z for every pattern into gradients (n_patterns x p).
 void gate_gradients(MatrixView X, const std::uint64_t* packed, Index n_patterns, const double* z,
