@@ -139,3 +139,22 @@ def refine(
     float,
     float,
 ]: ...
+def masked_grams(
+    X: NDArray[np.float64],
+    packed: NDArray[np.uint64],
+    sample_weight: NDArray[np.float64],
+    n_threads: int,
+) -> NDArray[np.float64]: ...
+def descend_groups(
+    X: NDArray[np.float64],
+    sample_weight: NDArray[np.float64],
+    residual: NDArray[np.float64],
+    U: NDArray[np.float64],
+    packed: NDArray[np.uint64],
+    grams: NDArray[np.float64],
+    betas: NDArray[np.float64],
+    ridge: float,
+    intercept: bool,
+    n_sweeps: int,
+    stop: NDArray[np.uint8],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]: ...

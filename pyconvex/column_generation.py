@@ -1,6 +1,6 @@
 """Column generation: solve over few neurons, price all others, add the best, repeat."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 import numpy as np
@@ -21,6 +21,11 @@ _CONFIRM = 8  # times the usual starts before a local certificate is given
 _RISE = 1e-12  # an objective may rise by this much, relative
 _NO_PROGRESS = 1e-15  # relative changes of the objective below this say nothing
 _PATIENCE = 3  # rounds without progress until a solve is called stalled
+_ROUNDS = 12  # groups without cones: sweeps alone go on while so many rounds bring
+_FALLING = 0.5  # the gap below this share of what it was;
+_SHARE = 0.1  # else a refinement goes on until a sweep gains less than this share of the gap,
+_COARSE = 1e-4  # as long as the gap is above this
+_GROUP_WORK = 10  # groups whose gradients cost as much as the update of one
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,8 @@ class Solver:
         The patterns; no rows when crossing.
     tol : float
         Relative gap to reach.
+    n_threads : int
+        Threads of the Gram matrices, 0 for all cores; pricing has its own.
     """
 
     problem: Problem
@@ -97,11 +104,14 @@ class Solver:
     mode: int
     packed: NDArray[np.uint64]
     tol: float
+    n_threads: int
+    grams: dict[int, Array] = field(default_factory=dict)  # X^T D_g diag(s) X of groups once used
 
     def solve(self, neurons: Neurons, monitor: Monitor) -> tuple[Neurons, float, Status]:
         """Return the neurons, the dual objective and the status."""
         problem = self.problem
         dual, best_dual, idle = 0.0, 0.0, 0
+        gaps: list[float] = []  # since the last refinement
         while True:
             neurons = self._recomputed(neurons)
             objective = self._objective(neurons)
@@ -122,10 +132,7 @@ class Solver:
                 return neurons, dual, status
             if idle == _PATIENCE:
                 return neurons, dual, Status.STALLED
-            # The gap shrinks like the root of the distance to the optimum over these neurons.
-            step = min(1e-4 * gap, 1e-2 * gap * gap) if idle == 0 else 0.0
-            target = objective * max(step, _NO_PROGRESS)
-            moved = self._refine(self._add(neurons, columns), target, monitor)
+            moved = self._improve(self._add(neurons, columns), objective, gap, gaps, idle, monitor)
             progress = objective - self._objective(moved)
             idle = 0 if progress > _NO_PROGRESS * objective else idle + 1
             if idle > 0:  # the new columns were noise: sharpen the multiplier without them
@@ -207,6 +214,62 @@ class Solver:
         used = set(zip(neurons.pattern, neurons.signs, strict=True))
         groups = zip(columns.pattern, columns.signs, strict=True)
         return np.array([j for j, group in enumerate(groups) if group not in used], np.int64)
+
+    def _improve(
+        self,
+        neurons: Neurons,
+        objective: float,
+        gap: float,
+        gaps: list[float],
+        idle: int,
+        monitor: Monitor,
+    ) -> Neurons:
+        """Solve over the neurons as exactly as the gap deserves; ``gaps``: see _sweeps_pay."""
+        gaps.append(gap)
+        if idle == 0 and self._sweeps_pay(gaps):
+            swept = self._sweep(neurons, monitor)
+            if objective - self._objective(swept) > _NO_PROGRESS * objective:
+                return swept
+        gaps.clear()
+        # The gap shrinks like the root of the distance to the optimum over these neurons.
+        step = min(1e-4 * gap, 1e-2 * gap * gap) if idle == 0 else 0.0
+        if idle == 0 and gap > _COARSE and self.mode == self.kernels.GATED:
+            step = _SHARE * gap
+        return self._refine(neurons, objective * max(step, _NO_PROGRESS), monitor)
+
+    def _sweeps_pay(self, gaps: list[float]) -> bool:
+        """Tell whether sweeps alone lower the gap; ``gaps`` are those since a refinement."""
+        if self.mode != self.kernels.GATED:
+            return False
+        return len(gaps) <= _ROUNDS or gaps[-1] <= _FALLING * gaps[-1 - _ROUNDS]
+
+    def _sweep(self, neurons: Neurons, monitor: Monitor) -> Neurons:
+        """Update the groups one by one, as often as costs what their pricing does."""
+        problem, packed = self.problem, self.packed[neurons.pattern]
+        new = [g for g in neurons.pattern.tolist() if g not in self.grams]
+        grams = self.kernels.masked_grams(
+            problem.X, self.packed[new], problem.sample_weight, self.n_threads
+        )
+        self.grams.update(zip(new, grams, strict=True))
+        shape = len(neurons), *2 * problem.X.shape[1:]
+        n_sweeps = len(self.packed) // (_GROUP_WORK * max(len(neurons), 1))
+        U, residual, shift = monitor.run(
+            self.kernels.descend_groups,
+            problem.X,
+            problem.sample_weight,
+            neurons.residual,
+            neurons.U * neurons.signs[:, np.newaxis],
+            packed,
+            np.array([self.grams[g] for g in neurons.pattern.tolist()]).reshape(shape),
+            problem.beta * problem.weights_of(neurons.pattern),
+            problem.ridge,
+            problem.intercept,
+            min(max(n_sweeps, 1), _MAX_SWEEPS),
+        )
+        kept = np.flatnonzero(U.any(axis=1))
+        intercept = neurons.intercept + shift
+        ones, tight = np.ones(len(kept)), neurons.tight[kept]
+        return Neurons(U[kept], ones, tight, neurons.pattern[kept], intercept, residual)
 
     def _refine(self, neurons: Neurons, target: float, monitor: Monitor) -> Neurons:
         """Solve over the present neurons until a sweep gains less than ``target``."""

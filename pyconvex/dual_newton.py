@@ -24,7 +24,7 @@ _SHORTEST = 1e-8  # step lengths below this are rounding
 _FLAT = 1e-14  # relative changes of psi below this are rounding
 _MAX_STEPS = 50  # Newton steps between two updates of the weights
 _PATIENCE = 10  # updates without a better gap until the solve is called stalled
-_WARM_GROWTH = 9.0  # start sigma higher where the weights are good already
+_WARM = 0.3  # of that where the weights are good already: the start is near, so keep it easy
 _ITERATE = 1e-2  # relative residual of the Newton systems where they are solved iteratively
 _DIRECT_SAMPLES = 12_000  # up to which a direct solution is an option
 
@@ -176,7 +176,7 @@ class DualNewton:
         best = Best(active, U[active], objective, self._bound(z, gradients))
         norm = float((np.linalg.norm(gradients, axis=1) / self._weights).max())
         z = z * min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
-        sigma = _START * n * (_WARM_GROWTH if len(active) else 1.0)
+        sigma = _START * n * (_WARM if len(active) else 1.0)
         nothing = np.zeros(0)
         at = Iterate(z, nothing, U, neurons.intercept, sigma, active, nothing, U, 0.0, nothing, z)
         self._move(at, z, self._gradients(z))

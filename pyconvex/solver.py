@@ -293,7 +293,7 @@ def pattern_solver(
         return DualNewton(problem, packed, kernels, tol, n_threads, by_weights)
     pricing = PatternPricing(packed, cones, kernels, n_threads)
     mode = kernels.FIXED if cones else kernels.GATED
-    return Solver(problem, pricing, kernels, mode, packed, tol)
+    return Solver(problem, pricing, kernels, mode, packed, tol, n_threads)
 
 
 def kept_rows(

@@ -153,7 +153,7 @@ def _crossing_solver(
         pricing = BoundedPricing(search, tol, limited=False)
     elif certificate == "auto" and is_provable(merged):
         pricing = BoundedPricing(search, tol, limited=True)
-    return Solver(merged, pricing, kernels, kernels.CROSSING, nothing, tol)
+    return Solver(merged, pricing, kernels, kernels.CROSSING, nothing, tol, n_threads)
 
 
 def _choose_patterns(

@@ -354,3 +354,57 @@ def test_native_refuses_wrong_shapes():
     start = start_of_refine(kernels, kernels.FIXED, False)
     with pytest.raises(ValueError, match="mode must be"):
         call_refine(kernels, start, 0.1, False, 3)
+
+
+def test_masked_grams(kernels):
+    X, _, z = data()
+    packed, weights = patterns(kernels, X), np.abs(z) / np.abs(z).sum()
+    grams = kernels.masked_grams(X, packed, weights, 2)
+    for on, gram in zip(kernels.unpack(packed, len(X)), grams, strict=True):
+        np.testing.assert_allclose(gram, (X * (on * weights)[:, np.newaxis]).T @ X, atol=1e-15)
+    assert kernels.masked_grams(X, packed[:0], weights, 1).shape == (0, X.shape[1], X.shape[1])
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("ridge", [0.0, 0.01])
+def test_sweeps_over_groups_end_where_each_is_optimal(kernels, ridge, intercept):
+    X, y, _ = data()
+    packed, n = patterns(kernels, X)[:9], len(X)
+    weights, U = np.full(n, 1.0 / n), np.zeros((9, X.shape[1]))
+    on, betas = kernels.unpack(packed, n), np.linspace(0.02, 0.2, 9)
+    grams = kernels.masked_grams(X, packed, weights, 1)
+    arguments = (packed, grams, betas, ridge, intercept)
+    for array in (X, weights, y, U, packed, grams, betas):
+        array.flags.writeable = False
+    U, residual, shift = kernels.descend_groups(X, weights, y, U, *arguments, 3000, NEVER)
+    prediction = (on * (U @ X.T)).sum(axis=0)
+    np.testing.assert_allclose(residual, y - prediction - shift, atol=1e-12)
+    assert (shift != 0.0) == intercept
+    assert abs(weights @ residual) < 1e-12 or not intercept
+    sizes = np.linalg.norm(U, axis=1)
+    assert 0 < (sizes > 0).sum() < 9
+    for u, size, bits, beta in zip(U, sizes, on, betas, strict=True):
+        pull = X.T @ (bits * weights * residual) - ridge * u
+        if size == 0.0:
+            assert np.linalg.norm(pull) <= beta * (1 + 1e-9)
+        else:
+            np.testing.assert_allclose(pull, beta * u / size, atol=1e-8)
+
+
+def test_sweeps_over_groups_agree_and_stop():
+    if len(backends.available()) < 2:
+        pytest.skip("needs two backends")
+    native, jit = get_backend("native"), get_backend("jit")
+    X, _, z = data()
+    packed, weights = patterns(native, X)[:9], np.full(len(X), 1.0 / len(X))
+    grams = native.masked_grams(X, packed, weights, 1)
+    np.testing.assert_allclose(jit.masked_grams(X, packed, weights, 2), grams, atol=1e-15)
+    start = X, weights, z, np.zeros((9, X.shape[1])), packed, grams, np.full(9, 0.02), 0.0, True
+    one, two = (kernels.descend_groups(*start, 5, NEVER) for kernels in (native, jit))
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-13)
+    for kernels in (native, jit):
+        U, residual, shift = kernels.descend_groups(*start, 5, np.ones(1, np.uint8))
+        assert not U.any()
+        assert shift == 0.0
+        np.testing.assert_array_equal(residual, z)

@@ -210,7 +210,7 @@ def test_engines_agree(intercept, beta, backend):
         patterns = sample_patterns(A, n_gates, random_state=0)
         cd, newton = (
             solve_group_lasso(
-                A, b, patterns, beta=beta, intercept=intercept, tol=1e-7, max_iter=100,
+                A, b, patterns, beta=beta, intercept=intercept, tol=1e-7, max_iter=400,
                 backend=backend, engine=engine,
             )
             for engine in ("cd", "newton")

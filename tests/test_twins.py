@@ -11,6 +11,8 @@ TWINS = [
         "_N_COLUMNS": "kColumns", "_MAX_SWEEPS": "kMaxSweeps", "_MAX_CALLS": "kMaxCalls",
         "_MAX_SIZE": "kMaxSize", "_MAX_WORK": "kMaxWork", "_CONFIRM": "kConfirm",
         "_NO_PROGRESS": "kNoProgress", "_PATIENCE": "kPatience", "_RISE": "kRise",
+        "_ROUNDS": "kRounds", "_FALLING": "kFalling", "_SHARE": "kShare", "_COARSE": "kCoarse",
+        "_GROUP_WORK": "kGroupWork",
     }),
     ("pyconvex/pricing.py", "cpp/src/columns.cpp", {"_CHUNK": "kChunk"}),
     ("pyconvex/pricing.py", "cpp/src/local_pricing.cpp", {"n_starts": "kStarts"}),

@@ -1,4 +1,5 @@
 #include "arrays.hpp"
+#include "groups.hpp"
 #include "pyconvex/patterns.hpp"
 #include "refine.hpp"
 
@@ -50,6 +51,47 @@ py::tuple refine(const Doubles& X, const Doubles& sample_weight, const Doubles& 
                         to_array(found.tight), rest, found.shift, found.decrease);
 }
 
+Doubles masked_grams(const Doubles& X, const Bits& packed, const Doubles& sample_weight,
+                     int n_threads) {
+  const MatrixView x = as_matrix(X, "X");
+  require_ndim(packed, 2, "packed");
+  const Index n_patterns = packed.shape(0);
+  require_shape(packed, {n_patterns, words_per_pattern(x.rows)}, "packed");
+  require_shape(sample_weight, {x.rows}, "sample_weight");
+  Doubles grams({n_patterns, x.cols, x.cols});
+  double* out = grams.mutable_data();
+  const py::gil_scoped_release unlocked;
+  pyconvex::masked_grams(x, packed.data(), n_patterns, sample_weight.data(), out, n_threads);
+  return grams;
+}
+
+py::tuple descend_groups(const Doubles& X, const Doubles& sample_weight, const Doubles& residual,
+                         const Doubles& U, const Bits& packed, const Doubles& grams,
+                         const Doubles& betas, double ridge, bool intercept, Index n_sweeps,
+                         const Array<unsigned char>& stop) {
+  const MatrixView x = as_matrix(X, "X");
+  const MatrixView u = as_matrix(U, "U");
+  require_shape(sample_weight, {x.rows}, "sample_weight");
+  require_shape(residual, {x.rows}, "residual");
+  require_shape(U, {u.rows, x.cols}, "U");
+  require_shape(packed, {u.rows, words_per_pattern(x.rows)}, "packed");
+  require_shape(grams, {u.rows, x.cols, x.cols}, "grams");
+  require_shape(betas, {u.rows}, "betas");
+  Doubles weights({u.rows, u.cols}), rest(x.rows);
+  std::copy_n(u.data, u.rows * u.cols, weights.mutable_data());
+  std::copy_n(residual.data(), x.rows, rest.mutable_data());
+  double *weights_out = weights.mutable_data(), *rest_out = rest.mutable_data();
+  const StopFlag flag = as_stop_flag(stop);
+  double shift = 0.0;
+  {
+    const py::gil_scoped_release unlocked;
+    shift = pyconvex::descend_groups(x, sample_weight.data(), packed.data(), grams.data(), u.rows,
+                                     betas.data(), ridge, intercept, n_sweeps, weights_out,
+                                     rest_out, flag);
+  }
+  return py::make_tuple(weights, rest, shift);
+}
+
 }  // namespace
 
 void bind_solver(py::module_& m) {
@@ -61,6 +103,13 @@ void bind_solver(py::module_& m) {
         py::arg("packed").noconvert(), py::arg("tight").noconvert(), py::arg("betas").noconvert(),
         py::arg("ridge"), py::arg("intercept"), py::arg("free_bias"), py::arg("mode"),
         py::arg("tol"), py::arg("max_sweeps"), py::arg("max_size"), py::arg("max_work"),
+        py::arg("stop").noconvert());
+  m.def("masked_grams", &masked_grams, py::arg("X").noconvert(), py::arg("packed").noconvert(),
+        py::arg("sample_weight").noconvert(), py::arg("n_threads"));
+  m.def("descend_groups", &descend_groups, py::arg("X").noconvert(),
+        py::arg("sample_weight").noconvert(), py::arg("residual").noconvert(),
+        py::arg("U").noconvert(), py::arg("packed").noconvert(), py::arg("grams").noconvert(),
+        py::arg("betas").noconvert(), py::arg("ridge"), py::arg("intercept"), py::arg("n_sweeps"),
         py::arg("stop").noconvert());
 }
 

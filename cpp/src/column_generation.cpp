@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "groups.hpp"
 #include "pyconvex/patterns.hpp"
 
 namespace pyconvex {
@@ -20,6 +21,11 @@ constexpr int kConfirm = 8;            // times the usual starts before a local 
 constexpr double kNoProgress = 1e-15;  // relative changes of the objective below this say nothing
 constexpr double kRise = 1e-12;        // an objective may rise by this much, relative
 constexpr int kPatience = 3;           // rounds without progress until a solve is called stalled
+constexpr Index kRounds = 12;          // groups without cones: sweeps alone go on while so many
+constexpr double kFalling = 0.5;       // rounds bring the gap below this share of what it was;
+constexpr double kShare = 0.1;    // else a refinement goes on until a sweep gains less of the gap,
+constexpr double kCoarse = 1e-4;  // as long as that is above this
+constexpr Index kGroupWork = 10;  // groups whose gradients cost as much as the update of one
 
 }  // namespace
 
@@ -43,6 +49,7 @@ Solution Solver::solve(const State& start) {
   Report& report = solution.report;
   Columns columns;
   double best_dual = 0.0;
+  std::vector<double> gaps;  // since the last refinement
   int idle = 0;
   while (true) {
     recompute(state);
@@ -70,11 +77,9 @@ Solution Solver::solve(const State& start) {
     if (done || !go_on || idle == kPatience) {
       break;
     }
-    // The gap shrinks like the root of the distance to the optimum over these neurons.
     State moved = state;
     add(moved, columns);
-    const double step = idle == 0 ? std::min(1e-4 * gap, 1e-2 * gap * gap) : 0.0;
-    refine(moved, objective * std::max(step, kNoProgress));
+    improve(moved, objective, gap, gaps, idle);
     double progress = objective - problem_.objective(moved.residual, moved.U, moved.pattern);
     idle = progress > kNoProgress * objective ? 0 : idle + 1;
     if (idle > 0) {  // the new columns were noise: sharpen the multiplier without them
@@ -169,25 +174,97 @@ void Solver::append(State& state, const Columns& columns, Index k, double size) 
   state.pattern.push_back(columns.pattern[static_cast<std::size_t>(k)]);
 }
 
+VectorXd Solver::betas(const State& state) const {
+  VectorXd betas(state.size());
+  for (Index j = 0; j < state.size(); ++j) {
+    betas[j] = problem_.beta * problem_.weight_of(state.pattern[static_cast<std::size_t>(j)]);
+  }
+  return betas;
+}
+
+// The neurons' patterns, packed; none where neurons may cross.
+std::vector<std::uint64_t> Solver::bits(const State& state) const {
+  const Index n_words = words_per_pattern(problem_.X.rows());
+  std::vector<std::uint64_t> bits;
+  for (const Index g : state.pattern) {
+    if (mode_ != Mode::crossing) {
+      bits.insert(bits.end(), packed_.data() + g * n_words, packed_.data() + (g + 1) * n_words);
+    }
+  }
+  return bits;
+}
+
+// Solve over the neurons as exactly as the gap deserves; `gaps` are those since a refinement.
+void Solver::improve(State& state, double objective, double gap, std::vector<double>& gaps,
+                     int idle) {
+  gaps.push_back(gap);
+  if (idle == 0 && sweeps_pay(gaps)) {
+    State swept = state;
+    sweep(swept);
+    const double now = problem_.objective(swept.residual, swept.U, swept.pattern);
+    if (objective - now > kNoProgress * objective) {
+      state = std::move(swept);
+      return;
+    }
+  }
+  gaps.clear();
+  // The gap shrinks like the root of the distance to the optimum over these neurons.
+  double step = idle == 0 ? std::min(1e-4 * gap, 1e-2 * gap * gap) : 0.0;
+  if (idle == 0 && gap > kCoarse && mode_ == Mode::gated) {
+    step = kShare * gap;
+  }
+  refine(state, objective * std::max(step, kNoProgress));
+}
+
+bool Solver::sweeps_pay(const std::vector<double>& gaps) const {
+  const auto count = static_cast<Index>(gaps.size());
+  return mode_ == Mode::gated &&
+         (count <= kRounds ||
+          gaps.back() <= kFalling * gaps[static_cast<std::size_t>(count - 1 - kRounds)]);
+}
+
+// Update the groups one by one, as often as costs what their pricing does.
+void Solver::sweep(State& state) {
+  const Index p = problem_.X.cols(), m = state.size();
+  const Index n_words = words_per_pattern(problem_.X.rows());
+  std::vector<double> grams;
+  for (const Index g : state.pattern) {
+    const auto [place, is_new] = grams_.try_emplace(g, p, p);
+    if (is_new) {
+      masked_grams(problem_.rows(), packed_.data() + g * n_words, 1, problem_.sample_weight.data(),
+                   place->second.data(), limits_.n_threads);
+    }
+    grams.insert(grams.end(), place->second.data(), place->second.data() + p * p);
+  }
+  const Index n_patterns = static_cast<Index>(packed_.size()) / n_words;
+  const Index n_sweeps = n_patterns / (kGroupWork * std::max<Index>(m, 1));
+  state.U = state.signs.asDiagonal() * state.U;
+  state.signs.setOnes();
+  state.intercept += descend_groups(
+      problem_.rows(), problem_.sample_weight.data(), bits(state).data(), grams.data(), m,
+      betas(state).data(), problem_.ridge, problem_.intercept,
+      std::clamp<Index>(n_sweeps, 1, kMaxSweeps), state.U.data(), state.residual.data());
+  Index stay = 0;
+  for (Index j = 0; j < m; ++j) {
+    if (!state.U.row(j).isZero(0.0)) {
+      state.U.row(stay) = state.U.row(j).eval();
+      state.pattern[static_cast<std::size_t>(stay++)] = state.pattern[static_cast<std::size_t>(j)];
+    }
+  }
+  state.U.conservativeResize(stay, Eigen::NoChange);
+  state.signs.conservativeResize(stay);
+  state.tight.conservativeResize(stay, Eigen::NoChange);
+  state.pattern.resize(static_cast<std::size_t>(stay));
+}
+
 // Solve over the present neurons until a sweep gains less than `target`.
 void Solver::refine(State& state, double target) const {
-  const Index n_words = words_per_pattern(problem_.X.rows());
   for (Index call = 0; call < kMaxCalls; ++call) {
-    std::vector<std::uint64_t> bits;
-    VectorXd betas(state.size());
-    for (Index j = 0; j < state.size(); ++j) {
-      betas[j] = problem_.beta * problem_.weight_of(state.pattern[static_cast<std::size_t>(j)]);
-    }
-    for (const Index g : state.pattern) {
-      if (mode_ != Mode::crossing) {
-        bits.insert(bits.end(), packed_.data() + g * n_words, packed_.data() + (g + 1) * n_words);
-      }
-    }
     const Refined found = pyconvex::refine(
         problem_.rows(), problem_.sample_weight.data(), state.residual.data(),
-        {state.U.data(), state.U.rows(), state.U.cols()}, state.signs.data(), bits.data(),
-        state.tight.data(), betas.data(), problem_.ridge, problem_.intercept, problem_.free_bias,
-        mode_, target, kMaxSweeps, kMaxSize, kMaxWork);
+        {state.U.data(), state.U.rows(), state.U.cols()}, state.signs.data(), bits(state).data(),
+        state.tight.data(), betas(state).data(), problem_.ridge, problem_.intercept,
+        problem_.free_bias, mode_, target, kMaxSweeps, kMaxSize, kMaxWork);
     State next{found.U, VectorXd(found.U.rows()),      found.tight,
                {},      state.intercept + found.shift, found.residual};
     for (Index j = 0; j < next.size(); ++j) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "columns.hpp"
@@ -43,6 +44,11 @@ class Solver {
   void append(State& state, const Columns& columns, Index k, double size) const;
   bool in_use(const State& state, const Columns& columns, Index k) const;
   void refine(State& state, double target) const;
+  void improve(State& state, double objective, double gap, std::vector<double>& gaps, int idle);
+  bool sweeps_pay(const std::vector<double>& gaps) const;
+  void sweep(State& state);
+  Eigen::VectorXd betas(const State& state) const;
+  std::vector<std::uint64_t> bits(const State& state) const;
   double dual_objective(const Eigen::VectorXd& z, double norm, const Columns& columns) const;
 
   const Problem& problem_;
@@ -51,6 +57,7 @@ class Solver {
   const std::vector<std::uint64_t>& packed_;
   const Limits& limits_;
   Course course_;
+  std::map<Index, Eigen::MatrixXd> grams_;  // X^T D_g diag(s) X of groups once used
 };
 
 }  // namespace pyconvex

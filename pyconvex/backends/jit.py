@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from pyconvex.backends import jit_pricing, jit_solver
+from pyconvex.backends import jit_groups, jit_pricing, jit_solver
 from pyconvex.backends.jit_bounded import bound_norm
 from pyconvex.backends.jit_cells import (
     count_cells,
@@ -28,12 +28,14 @@ __all__ = [
     "bound_norm",
     "count_cells",
     "decode_cells",
+    "descend_groups",
     "expand_rows",
     "farthest",
     "fill_cells",
     "fill_chosen",
     "gate_gradients",
     "info",
+    "masked_grams",
     "pack_dense",
     "pack_gates",
     "project_cells",
@@ -122,6 +124,41 @@ def refine(
         X, sample_weight, residual, U, signs, packed, tight, betas, float(ridge),
         bool(intercept),
         bool(free_bias), mode, float(tol), max_sweeps, max_size, float(max_work), stop,
+    )  # fmt: skip
+    return result
+
+
+def masked_grams(X: Floats, packed: Bits, sample_weight: Floats, n_threads: int) -> Floats:
+    """X^T D_g diag(sample_weight) X of each pattern: shape (n_patterns, p, p)."""
+    X, packed, sample_weight = _read_only(X, packed, sample_weight)
+    if len(packed) == 0:
+        return np.zeros((0, X.shape[1], X.shape[1]))
+    parts = in_chunks(
+        lambda part: jit_groups.masked_grams(X, packed[part], sample_weight), len(packed), n_threads
+    )
+    return np.concatenate(list(parts))
+
+
+def descend_groups(
+    X: Floats,
+    sample_weight: Floats,
+    residual: Floats,
+    U: Floats,
+    packed: Bits,
+    grams: Floats,
+    betas: Floats,
+    ridge: float,
+    intercept: bool,
+    n_sweeps: int,
+    stop: Flag,
+) -> tuple[Floats, Floats, float]:
+    """Sweeps of exact block updates over gated groups; see ``jit_groups.descend_groups``."""
+    X, sample_weight, residual, U, packed, grams, betas = _read_only(
+        X, sample_weight, residual, U, packed, grams, betas
+    )
+    result: tuple[Floats, Floats, float] = jit_groups.descend_groups(
+        X, sample_weight, residual, U, packed, grams, betas, float(ridge), bool(intercept),
+        n_sweeps, stop,
     )  # fmt: skip
     return result
 
