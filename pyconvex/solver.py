@@ -123,10 +123,11 @@ def solve_group_lasso(
     cones : bool
         Whether neurons must stay in their cells: a true ReLU network.
     engine : {"auto", "cd", "newton"}
-        "cd": working set with exact block updates and joint Newton steps on it, for loose
-        tolerances, cones and many samples. "newton": dual augmented Lagrangian, whose Newton
-        steps cost 2 n^2 (active groups) + n^3 / 3 flops and 16 n^2 bytes for n samples; without
-        cones. "auto": "newton" where it may be used and n_samples <= 5000.
+        "cd": working set with exact block updates and joint Newton steps on it, for cones and
+        many samples. "newton": dual augmented Lagrangian without cones. Its Newton systems are
+        solved by conjugate gradients or, where that takes less work and n_samples <= 12000, by
+        Cholesky's method, which holds 16 n_samples^2 bytes. "auto": "newton" where it may be
+        used and n_samples <= 5000.
     loss : {"squared"}
         Half the squared error.
     tol : float

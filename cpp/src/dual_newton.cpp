@@ -39,9 +39,9 @@ DualNewton::DualNewton(const Problem& problem, const std::vector<std::uint64_t>&
       course_(limits),
       samples_(problem.rows()),
       n_patterns_(static_cast<Index>(packed.size()) / words_per_pattern(problem.X.rows())),
-      limits_of_(VectorXd::Constant(n_patterns_, problem.beta)) {
+      thresholds_(VectorXd::Constant(n_patterns_, problem.beta)) {
   for (Index g = 0; g < n_patterns_; ++g) {
-    limits_of_[g] *= problem.weight_of(g);
+    thresholds_[g] *= problem.weight_of(g);
   }
 }
 
@@ -59,16 +59,15 @@ Solution DualNewton::solve() {
             RowMatrix(0, problem_.X.cols()),
             problem_.objective(rest, at.U.topRows(0)),
             bound(z, slopes)};
-  const double norm = slopes.rowwise().norm().cwiseQuotient(limits_of_).maxCoeff();
+  const double norm = slopes.rowwise().norm().cwiseQuotient(thresholds_).maxCoeff();
   const double shrink = norm > 1.0 ? 1.0 / norm : 1.0;
   move(at, shrink * z, shrink * slopes);
   report.status = Status::stalled;
   descend(at, best, report);
   solution.state = state_of(best);
   report.objective = best.objective;
-  report.dual_objective =
-      std::max(best.dual, bound(problem_.multiplier(solution.state.residual),
-                                gradients(problem_.multiplier(solution.state.residual))));
+  const VectorXd last = problem_.multiplier(solution.state.residual);
+  report.dual_objective = std::max(best.dual, bound(last, gradients(last)));
   report.n_iter = static_cast<Index>(report.history.size());
   report.seconds = course_.seconds();
   return solution;
@@ -122,7 +121,7 @@ void DualNewton::move(Iterate& at, const VectorXd& z, const RowMatrix& slopes) c
   at.active.clear();
   const RowMatrix target = at.U + at.sigma * slopes;
   for (Index g = 0; g < n_patterns_; ++g) {
-    if (target.row(g).norm() > at.sigma * limits_of_[g]) {
+    if (target.row(g).norm() > at.sigma * thresholds_[g]) {
       at.active.push_back(g);
     }
   }
@@ -133,7 +132,7 @@ void DualNewton::move(Iterate& at, const VectorXd& z, const RowMatrix& slopes) c
   Eigen::Array<bool, Eigen::Dynamic, 1> on(n);
   for (Index j = 0; j < k; ++j) {
     const Index g = at.active[static_cast<std::size_t>(j)];
-    at.scale[j] = 1.0 - at.sigma * limits_of_[g] / target.row(g).norm();
+    at.scale[j] = 1.0 - at.sigma * thresholds_[g] / target.row(g).norm();
     at.next.row(j) = at.scale[j] / (1.0 + at.sigma * problem_.ridge) * target.row(g);
     unpack_bits(packed_.data() + g * words_per_pattern(n), n, on.data());
     at.masks.col(j) = on.cast<double>();
@@ -203,7 +202,7 @@ double DualNewton::psi(const Iterate& at, const VectorXd& step, const RowMatrix&
   double squares = 0.0;
   for (Index g = 0; g < n_patterns_; ++g) {
     const double norm = (at.U.row(g) + at.sigma * (at.gradients.row(g) + t * change.row(g))).norm();
-    const double over = std::max(norm - at.sigma * limits_of_[g], 0.0);
+    const double over = std::max(norm - at.sigma * thresholds_[g], 0.0);
     squares += over * over;
   }
   double value = z.dot(0.5 * z.cwiseQuotient(problem_.sample_weight) - problem_.y);
@@ -248,10 +247,10 @@ double DualNewton::bound(const VectorXd& z, const RowMatrix& slopes) const {
   const VectorXd norms = slopes.rowwise().norm();
   double excess = 0.0;
   for (Index g = 0; g < n_patterns_ && problem_.ridge > 0.0; ++g) {
-    const double over = std::max(norms[g] - limits_of_[g], 0.0);
+    const double over = std::max(norms[g] - thresholds_[g], 0.0);
     excess += over * over / (2.0 * problem_.ridge);
   }
-  const double norm = problem_.beta * norms.cwiseQuotient(limits_of_).maxCoeff();
+  const double norm = problem_.beta * norms.cwiseQuotient(thresholds_).maxCoeff();
   return problem_.dual_objective(z, norm, excess);
 }
 

@@ -59,8 +59,8 @@ class DualNewton {
   Course course_;
   Samples samples_;
   Index n_patterns_;
-  Eigen::VectorXd limits_of_;  // beta omega_g
-  Eigen::MatrixXd gram_;       // X X^T, the lower triangle; empty until needed
+  Eigen::VectorXd thresholds_;  // beta omega_g
+  Eigen::MatrixXd gram_;        // X X^T, the lower triangle; empty until needed
 };
 
 }  // namespace pyconvex

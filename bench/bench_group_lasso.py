@@ -1,4 +1,4 @@
-"""The group lasso on given patterns: pytest bench/bench_solver.py."""
+"""The group lasso on given patterns: pytest bench/bench_group_lasso.py."""
 
 import pytest
 
