@@ -73,6 +73,16 @@ class Neurons:
 
 
 @dataclass(frozen=True)
+class Solution:
+    """What a solve found: the neurons, the multiplier z that proves the dual objective, the end."""
+
+    neurons: Neurons
+    dual_objective: float
+    multiplier: Array
+    status: Status
+
+
+@dataclass(frozen=True)
 class Solver:
     """Column generation: solve over few neurons, price all others, add the best, repeat.
 
@@ -107,10 +117,11 @@ class Solver:
     n_threads: int
     grams: dict[int, Array] = field(default_factory=dict)  # X^T D_g diag(s) X of groups once used
 
-    def solve(self, neurons: Neurons, monitor: Monitor) -> tuple[Neurons, float, Status]:
-        """Return the neurons, the dual objective and the status."""
+    def solve(self, neurons: Neurons, monitor: Monitor) -> Solution:
+        """Solve from given neurons."""
         problem = self.problem
-        dual, best_dual, idle = 0.0, 0.0, 0
+        dual, idle, proof = 0.0, 0, np.zeros(len(problem.y))
+        best_dual, best_proof = dual, proof
         gaps: list[float] = []  # since the last refinement
         while True:
             neurons = self._recomputed(neurons)
@@ -119,19 +130,21 @@ class Solver:
             norm, columns, sure = self._price(z, neurons, objective, idle > 0, monitor)
             complete = not monitor.out_of_time()
             if complete:  # else the dual stays that of the last round
-                dual = self._dual(z, norm, columns)
+                dual, proof = self._dual(z, norm, columns), z
             elif dual > objective:  # an estimate that the objective has passed says nothing
                 dual = 0.0
             if self.pricing.exact:  # every multiplier's bound is valid, so keep the best
-                dual = best_dual = max(best_dual, dual)
+                if dual > best_dual:
+                    best_dual, best_proof = dual, proof
+                dual, proof = best_dual, best_proof
             gap = relative_gap(objective, dual)
             status = monitor.record(objective, dual, len(neurons))
             if complete and sure and gap <= self.tol:
-                return neurons, dual, Status.OPTIMAL
+                return Solution(neurons, dual, proof, Status.OPTIMAL)
             if status is not None:
-                return neurons, dual, status
+                return Solution(neurons, dual, proof, status)
             if idle == _PATIENCE:
-                return neurons, dual, Status.STALLED
+                return Solution(neurons, dual, proof, Status.STALLED)
             moved = self._improve(self._add(neurons, columns), objective, gap, gaps, idle, monitor)
             progress = objective - self._objective(moved)
             idle = 0 if progress > _NO_PROGRESS * objective else idle + 1

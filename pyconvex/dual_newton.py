@@ -1,13 +1,13 @@
 """Dual augmented Lagrangian with semismooth Newton steps for group lassos on masked rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyconvex.column_generation import Neurons
+from pyconvex.column_generation import Neurons, Solution
 from pyconvex.dual_system import NewtonSystem
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
@@ -60,6 +60,7 @@ class Best:
     U: Array
     objective: float
     dual: float
+    multiplier: Array  # what proves the bound
 
     @property
     def gap(self) -> float:
@@ -131,14 +132,16 @@ class DualNewton:
         """N(z) over the patterns."""
         return PatternPricing(self.packed, False, self.kernels, self.n_threads)
 
-    def solve(self, neurons: Neurons, monitor: Monitor) -> tuple[Neurons, float, Status]:
-        """Return the neurons, the dual objective and the status."""
+    def solve(self, neurons: Neurons, monitor: Monitor) -> Solution:
+        """Solve from given neurons."""
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(self.n_threads or None, "blas"):
             best, status = self._solve(neurons, monitor)
-            neurons, dual = self._neurons(best)
-            return neurons, dual if self.by_weights else max(best.dual, dual), status
+            proved = self._by_weights(best)
+            if self.by_weights or proved.dual_objective >= best.dual:
+                return replace(proved, status=status)
+            return Solution(proved.neurons, best.dual, best.multiplier, status)
 
     def _solve(self, neurons: Neurons, monitor: Monitor) -> tuple[Best, Status]:
         at, best = self._start(neurons)
@@ -147,7 +150,7 @@ class DualNewton:
             for step in range(_MAX_STEPS):
                 self._improve(best, at)
                 status = monitor.record(best.objective, best.dual, len(best.active))
-                if best.gap <= self.tol and (not self.by_weights or self._proved(best)):
+                if best.gap <= self.tol and self._proved(best):
                     return best, Status.OPTIMAL
                 if status is not None:
                     return best, status
@@ -173,7 +176,7 @@ class DualNewton:
         z = problem.loss.multiplier(residual, problem.sample_weight)
         gradients = self._gradients(z)
         objective = problem.objective(residual, U[active], active)
-        best = Best(active, U[active], objective, self._bound(z, gradients))
+        best = Best(active, U[active], objective, self._bound(z, gradients), z)
         norm = float((np.linalg.norm(gradients, axis=1) / self._weights).max())
         z = z * min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
         sigma = _START * n * (_WARM if len(active) else 1.0)
@@ -266,7 +269,9 @@ class DualNewton:
         if problem.intercept:  # feasible multipliers sum to zero
             z = z - problem.sample_weight * z.sum()
             gradients = self._gradients(z)
-        best.dual = max(best.dual, self._bound(z, gradients))
+        bound = self._bound(z, gradients)
+        if bound > best.dual:
+            best.dual, best.multiplier = bound, z
 
     def _gradients(self, z: Array) -> Array:
         gradients: Array = self.kernels.gate_gradients(
@@ -301,15 +306,17 @@ class DualNewton:
         return outputs
 
     def _proved(self, best: Best) -> bool:
-        """Tell whether the best weights' own residual proves the gap."""
-        return relative_gap(best.objective, self._neurons(best)[1]) <= self.tol
+        """Tell whether the best weights' own residual proves the gap, if it must."""
+        if not self.by_weights:
+            return True
+        return relative_gap(best.objective, self._by_weights(best).dual_objective) <= self.tol
 
-    def _neurons(self, best: Best) -> tuple[Neurons, float]:
-        """Return the best weights with their residual, and the bound that this proves."""
+    def _by_weights(self, best: Best) -> Solution:
+        """Return the best weights with the bound that their residual proves."""
         problem = self.problem
         residual, intercept = self._residual(self._outputs(best.U, best.active))
         z = problem.loss.multiplier(residual, problem.sample_weight)
         tight = np.full(best.U.shape, -1)
         signs = np.ones(len(best.U))
         neurons = Neurons(best.U, signs, tight, best.active, intercept, residual)
-        return neurons, self._bound(z, self._gradients(z))
+        return Solution(neurons, self._bound(z, self._gradients(z)), z, Status.OPTIMAL)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pyconvex.backends import get_backend
-from pyconvex.column_generation import Neurons
+from pyconvex.column_generation import Neurons, Solution
 from pyconvex.data import (
     check_choice,
     check_int,
@@ -282,17 +282,15 @@ def solve_task(
     task: Task, neurons: Neurons, minimal: bool, monitor: Monitor
 ) -> tuple[Fit, Neurons]:
     """Solve from given neurons; return the certified fit and the neurons it ended with."""
-    neurons, dual, status = task.solver.solve(neurons, monitor)
-    return _certified(task, neurons, dual, status, minimal, monitor), neurons
+    solution = task.solver.solve(neurons, monitor)
+    return _certified(task, solution, minimal, monitor), solution.neurons
 
 
-def _certified(
-    task: Task, neurons: Neurons, dual: float, status: Status, minimal: bool, monitor: Monitor
-) -> Fit:
+def _certified(task: Task, solution: Solution, minimal: bool, monitor: Monitor) -> Fit:
     """Decode the network and certify it: all figures come from its own predictions."""
     problem = task.solver.problem
     gates = task.patterns.gates if task.gated and task.patterns is not None else None
-    network = decode(neurons, problem, task.coordinates, gates)
+    network = decode(solution.neurons, problem, task.coordinates, gates)
     objective = _objective(task, network)
     if minimal:
         pruned = network.prune(task.X, free_bias=problem.intercept)
@@ -300,13 +298,13 @@ def _certified(
         if reduced <= objective * (1.0 + _RISE):
             network, objective = pruned, reduced
     certificate = "local" if task.patterns is None else "restricted"
-    dual = min(dual, objective)  # where rounding has the last word
+    dual = min(solution.dual_objective, objective)  # where rounding has the last word
     lower_bound = dual
     if task.every_pattern:
         certificate = "global"
     if not task.gated:
         run = None if monitor.out_of_time() else monitor.run
-        lower_bound = min(max(task.global_bound(neurons, run), 0.0), objective)
+        lower_bound = min(max(task.global_bound(solution.neurons, run), 0.0), objective)
         proved = relative_gap(objective, lower_bound) <= task.solver.tol
         if task.every_pattern or task.certificate == "global" or proved:
             certificate, dual = "global", lower_bound
@@ -318,7 +316,7 @@ def _certified(
         gap=relative_gap(objective, dual),
         lower_bound=lower_bound,
         certificate=certificate,
-        status=status,
+        status=solution.status,
         n_iter=len(monitor.history),
         seconds=monitor.seconds,
         history=tuple(monitor.history),

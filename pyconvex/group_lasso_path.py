@@ -107,7 +107,7 @@ def group_lasso_path(
 
         def solve(beta: float, neurons: Neurons) -> tuple[GroupLassoResult, Neurons]:
             at = replace(solver, problem=replace(problem, beta=beta))
-            return solve_program(at, neurons, cones, monitor)
+            return solve_program(at, neurons, cones, rows, len(X), monitor)
 
         start = Neurons.none(problem)
         return solve_along(grid.betas(lambda: _beta_max(solver)), solve, start, monitor)[0]

@@ -44,11 +44,14 @@ class GroupLassoResult:
         With cones the output signs; None without.
     intercept : float
         0 unless asked for.
+    multiplier : array, shape (n_samples,)
+        The multiplier z that proves ``dual_objective``, the largest dual objective among its
+        multiples: sum_i (y_i z_i - z_i^2 / (2 s_i)) where ||X^T D_g z|| <= beta omega_g for all
+        g, with an intercept and sum(z) = 0. A ridge rho allows larger norms at the cost of
+        sum_g (||X^T D_g z|| - beta omega_g)_+^2 / (2 rho). 0 for samples without weight.
     beta, objective, dual_objective, gap, lower_bound : float
         Penalty, objective of the returned weights, the dual value that proves it, their
-        relative distance, and the dual value again: both are rigorous for this program. With
-        ``engine="newton"`` the dual value is that of the engine's own multiplier; the residual's,
-        s (y - prediction), gives a looser bound.
+        relative distance, and the dual value again: both are rigorous for this program.
     certificate : str
         "restricted": optimal among these patterns.
     status : Status
@@ -65,6 +68,7 @@ class GroupLassoResult:
     active: NDArray[np.int64] = field(repr=False)
     signs: Array | None = field(repr=False)
     intercept: float
+    multiplier: Array = field(repr=False)
     beta: float
     objective: float
     dual_objective: float
@@ -192,29 +196,41 @@ def solve_group_lasso(
     if warm_start is not None:
         start = _warm(warm_start, problem, len(patterns), cones)
     with Monitor(max_iter, time_limit, callback, verbose) as monitor:
-        return solve_program(solver, start, cones, monitor)[0]
+        return solve_program(solver, start, cones, rows, len(X), monitor)[0]
 
 
 def solve_program(
-    solver: Solver | DualNewton, start: Neurons, cones: bool, monitor: Monitor
+    solver: Solver | DualNewton,
+    start: Neurons,
+    cones: bool,
+    rows: NDArray[np.int64],
+    n_samples: int,
+    monitor: Monitor,
 ) -> tuple[GroupLassoResult, Neurons]:
-    """Solve from given neurons; return the certified result and the neurons it ended with."""
+    """Solve from given neurons; return the certified result and the neurons it ended with.
+
+    ``rows``: the samples that the problem keeps, of ``n_samples``.
+    """
     problem = solver.problem
-    neurons, dual, status = solver.solve(start, monitor)
+    solution = solver.solve(start, monitor)
+    neurons = solution.neurons
     objective = problem.objective(neurons.residual, neurons.U, neurons.pattern)
-    dual = min(dual, objective)  # where rounding has the last word
+    dual = min(solution.dual_objective, objective)  # where rounding has the last word
+    multiplier = np.zeros(n_samples)
+    multiplier[rows] = solution.multiplier
     result = GroupLassoResult(
         coef=neurons.U,
         active=neurons.pattern,
         signs=neurons.signs if cones else None,
         intercept=neurons.intercept,
+        multiplier=multiplier,
         beta=problem.beta,
         objective=objective,
         dual_objective=dual,
         gap=relative_gap(objective, dual),
         lower_bound=dual,
         certificate="restricted",
-        status=status,
+        status=solution.status,
         n_iter=len(monitor.history),
         seconds=monitor.seconds,
         history=tuple(monitor.history),

@@ -30,6 +30,11 @@ def check_certificate(result, X, y, patterns, cones, weights=None):
     norm = oracles.dual_norm(X[kept], z, rows, cones)
     dual = oracles.dual_objective(z, y[kept], s[kept], result.beta / norm)
     assert dual <= result.dual_objective * (1 + 1e-9)
+    z, rows = result.multiplier, patterns.to_dense()
+    assert not z[~kept].any()
+    norm = oracles.dual_norm(X[kept], z[kept], rows[:, kept], cones)
+    dual = oracles.dual_objective(z[kept], y[kept], s[kept], result.beta / norm)
+    assert result.dual_objective == pytest.approx(dual, rel=1e-9)
     assert result.lower_bound == result.dual_objective <= result.objective * (1 + 1e-12)
     assert result.gap == pytest.approx(1 - result.dual_objective / result.objective, abs=1e-12)
     assert (result.certificate, result.status) == ("restricted", "optimal")
@@ -84,11 +89,14 @@ def test_elastic_nets_and_group_weights(weighted, ridge, intercept, program, bac
         X, y, dense, beta, cones, intercept, ridge=ridge, group_weights=omega
     )
     assert result.objective == pytest.approx(optimum, rel=1e-7)
-    z = s * residual
-    over = np.maximum(oracles.dual_norms(X, z, dense, cones) - beta * weights[:, np.newaxis], 0.0)
-    if ridge > 0.0:  # the bound of the residual, by the tests' own formula
-        dual = z @ y - 0.5 * z @ (z / s) - (over**2).sum() / (2.0 * ridge)
-        assert dual <= result.dual_objective * (1 + 1e-9)
+    z = result.multiplier  # proves the bound, by the tests' own formulas
+    norms = oracles.dual_norms(X, z, dense, cones) / weights[:, np.newaxis]
+    dual = oracles.dual_objective(z, y, s, beta / norms.max())
+    if ridge > 0.0:
+        over = weights[:, np.newaxis] * np.maximum(norms - beta, 0.0)
+        dual = max(dual, z @ y - 0.5 * z @ (z / s) - (over**2).sum() / (2.0 * ridge))
+    assert result.dual_objective == pytest.approx(dual, rel=1e-9)
+    assert not intercept or abs(z.sum()) <= 1e-12
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -63,8 +63,12 @@ Solution Solver::solve(const State& start) {
       norm = pricing_.price(problem_, z, state.U, state.signs, kConfirm, columns);
       dual = dual_objective(z, norm, columns);
     }
+    if (!pricing_.exact() || dual > best_dual) {
+      best_dual = dual;
+      solution.multiplier = z;
+    }
     if (pricing_.exact()) {  // every multiplier's bound is valid, so keep the best
-      dual = best_dual = std::max(best_dual, dual);
+      dual = best_dual;
     }
     const double gap = relative_gap(objective, dual);
     const bool go_on = course_.record(report, objective, dual, state.size());

@@ -27,6 +27,7 @@ struct State {
 struct Solution {
   State state;
   Report report;
+  Eigen::VectorXd multiplier = {};  // what proves the dual objective
 };
 
 /// The main loop. `packed` holds the patterns (none in Mode::crossing).

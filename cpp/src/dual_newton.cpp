@@ -58,7 +58,8 @@ Solution DualNewton::solve() {
   Best best{{},
             RowMatrix(0, problem_.X.cols()),
             problem_.objective(rest, at.U.topRows(0)),
-            bound(z, slopes)};
+            bound(z, slopes),
+            z};
   const double norm = slopes.rowwise().norm().cwiseQuotient(thresholds_).maxCoeff();
   const double shrink = norm > 1.0 ? 1.0 / norm : 1.0;
   move(at, shrink * z, shrink * slopes);
@@ -67,7 +68,9 @@ Solution DualNewton::solve() {
   solution.state = state_of(best);
   report.objective = best.objective;
   const VectorXd last = problem_.multiplier(solution.state.residual);
-  report.dual_objective = std::max(best.dual, bound(last, gradients(last)));
+  const double by_weights = bound(last, gradients(last));
+  report.dual_objective = std::max(best.dual, by_weights);
+  solution.multiplier = by_weights >= best.dual ? last : best.multiplier;
   report.n_iter = static_cast<Index>(report.history.size());
   report.seconds = course_.seconds();
   return solution;
@@ -234,11 +237,17 @@ void DualNewton::improve(Best& best, const Iterate& at) const {
     best.U = at.next;
     best.objective = objective;
   }
+  VectorXd z = at.z;
+  double proved = 0.0;
   if (problem_.intercept) {  // feasible multipliers sum to zero
-    const VectorXd z = at.z - problem_.sample_weight * at.z.sum();
-    best.dual = std::max(best.dual, bound(z, gradients(z)));
+    z -= problem_.sample_weight * at.z.sum();
+    proved = bound(z, gradients(z));
   } else {
-    best.dual = std::max(best.dual, bound(at.z, at.gradients));
+    proved = bound(z, at.gradients);
+  }
+  if (proved > best.dual) {
+    best.dual = proved;
+    best.multiplier = z;
   }
 }
 

@@ -37,6 +37,7 @@ class DualNewton {
     std::vector<Index> active;
     RowMatrix U;
     double objective, dual;
+    Eigen::VectorXd multiplier;  // what proves the bound
   };
 
   void descend(Iterate& at, Best& best, Report& report);

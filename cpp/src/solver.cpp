@@ -75,6 +75,11 @@ GroupLassoResult solve_group_lasso(MatrixView X, const std::vector<double>& y,
   result.active = state.pattern;
   result.signs.assign(state.signs.data(), state.signs.data() + state.signs.size());
   result.intercept = state.intercept;
+  result.multiplier.assign(static_cast<std::size_t>(X.rows), 0.0);
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    result.multiplier[static_cast<std::size_t>(kept[i])] =
+        solution.multiplier[static_cast<Index>(i)];
+  }
   return result;
 }
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -40,6 +41,38 @@ struct Problem {
     patterns = pyconvex::sample_patterns(X, 40, draws);
   }
 };
+
+// The bound that the returned multiplier proves, by hand.
+double bound_of(const Problem& problem, const GroupLassoSettings& settings,
+                const GroupLassoResult& result) {
+  const std::vector<double>& z = result.multiplier;
+  double linear = 0.0, square = 0.0, excess = 0.0, largest = 0.0;
+  for (std::size_t i = 0; i < 60; ++i) {
+    linear += z[i] * problem.y[i];
+    square += 60.0 * z[i] * z[i];
+  }
+  for (Index g = 0; g < problem.patterns.size(); ++g) {
+    double norm = 0.0;
+    for (Index k = 0; k < 4; ++k) {
+      double pull = 0.0;
+      for (Index i = 0; i < 60; ++i) {
+        const std::uint64_t word = problem.patterns.packed()[static_cast<std::size_t>(g)];
+        pull += ((word >> i) & 1U) != 0 ? z[static_cast<std::size_t>(i)] * problem.X(i, k) : 0.0;
+      }
+      norm += pull * pull;
+    }
+    const auto at = static_cast<std::size_t>(g);
+    const double weight = settings.group_weights.empty() ? 1.0 : settings.group_weights[at];
+    largest = std::max(largest, std::sqrt(norm) / weight);
+    excess += std::pow(std::max(std::sqrt(norm) - settings.beta * weight, 0.0), 2);
+  }
+  const double limit = settings.beta / largest;
+  const double t = std::min(std::max(linear / square, -limit), limit);
+  const double hard = t * linear - 0.5 * t * t * square;
+  return settings.ridge > 0.0
+             ? std::max(hard, linear - 0.5 * square - excess / (2.0 * settings.ridge))
+             : hard;
+}
 
 // Loss plus penalty of the returned weights, by hand.
 double objective_of(const Problem& problem, const GroupLassoSettings& settings,
@@ -95,6 +128,8 @@ TEST_CASE("both engines solve the group lasso, with ridge, weights and intercept
           CHECK(result.certificate == "restricted");
           CHECK(result.objective ==
                 doctest::Approx(objective_of(problem, settings, result)).epsilon(1e-12));
+          CHECK(result.dual_objective ==
+                doctest::Approx(bound_of(problem, settings, result)).epsilon(1e-10));
           objectives[engine == Engine::cd ? 0 : 1] = result.objective;
         }
         CHECK(objectives[0] == doctest::Approx(objectives[1]).epsilon(3e-9));

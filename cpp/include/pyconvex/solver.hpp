@@ -27,6 +27,7 @@ struct GroupLassoResult : Report {
   std::vector<Index> active;  // indices of the patterns; with cones one per sign
   std::vector<double> signs;  // +1 or -1, all +1 without cones
   double intercept = 0.0;
+  std::vector<double> multiplier;  // z, one per sample: proves dual_objective, see the Python docs
 };
 
 /// min sum_i s_i (f_i - y_i)^2 / 2 + sum_g (beta omega_g ||u_g|| + ridge / 2 ||u_g||^2) with
