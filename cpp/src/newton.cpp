@@ -4,6 +4,8 @@
 #include <cmath>
 #include <functional>
 
+#include "preactivations.hpp"
+
 namespace pyconvex {
 namespace {
 
@@ -92,14 +94,12 @@ void JointLine::collect_kinks(Index j) {
     return;
   }
   const double moving = resting(directions.row(j).norm(), state.neurons.U.row(j).norm());
+  VectorXd& times = state.work.times;
+  kink_times(a.row(j).data(), b.row(j).data(), state.neurons.on.row(j).data(), state.norms.data(),
+             moving, n, times.data());
   for (Index i = 0; i < n; ++i) {
-    const bool on = state.neurons.on(j, i);
-    if (std::abs(b(j, i)) <= moving * state.norms[i] || (b(j, i) < 0.0) != on) {
-      continue;
-    }
-    const double t = std::max(on ? a(j, i) : -a(j, i), 0.0) / std::abs(b(j, i));
-    if (t < kLongest) {
-      kinks.emplace_back(t, j * n + i);
+    if (times[i] < kLongest) {
+      kinks.emplace_back(times[i], j * n + i);
     }
   }
 }
