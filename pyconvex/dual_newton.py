@@ -1,6 +1,6 @@
 """Dual augmented Lagrangian with semismooth Newton steps for group lassos on masked rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import ModuleType
 
@@ -114,6 +114,7 @@ class DualNewton:
     tol: float
     n_threads: int
     by_weights: bool = False
+    gram: list[Array] = field(default_factory=list, repr=False)  # X X^T once it was needed
 
     @property
     def mode(self) -> int:
@@ -121,11 +122,12 @@ class DualNewton:
         mode: int = self.kernels.GATED
         return mode
 
-    @cached_property
+    @property
     def _gram(self) -> Array:
-        """X X^T, once per solve."""
-        gram: Array = self.problem.X @ self.problem.X.T
-        return gram
+        """X X^T, once for all penalties of a path."""
+        if not self.gram:
+            self.gram.append(self.problem.X @ self.problem.X.T)
+        return self.gram[0]
 
     @property
     def pricing(self) -> PatternPricing:
