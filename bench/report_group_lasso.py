@@ -57,10 +57,11 @@ def certified(arguments):
             )
             rivals = [rival(name, size, seed, arguments) for name in arguments.rivals]
             done = [s for s, reached in rivals if reached is not None and reached <= GAP]
+            ratio = f"{min(done) / seconds:.1f}" if done else "none gets there" if rivals else ""
             print_row(
                 size, seed, f"{objective:.12g}", f"{gap:.0e}", active, f"{seconds:.3f}",
                 f"{memory / 1e6:.0f}", goal, *map(describe, rivals),
-                f"{min(done) / seconds:.1f}" if done else "none gets there",
+                ratio,
             )  # fmt: skip
 
 
