@@ -180,11 +180,11 @@ class DualNewton:
         objective = problem.objective(residual, U[active], active)
         best = Best(active, U[active], objective, self._bound(z, gradients), z)
         norm = float((np.linalg.norm(gradients, axis=1) / self._weights).max())
-        z = z * min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
+        shrink = min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
         sigma = _START * n * (_WARM if len(active) else 1.0)
         nothing = np.zeros(0)
         at = Iterate(z, nothing, U, neurons.intercept, sigma, active, nothing, U, 0.0, nothing, z)
-        self._move(at, z, self._gradients(z))
+        self._move(at, shrink * z, shrink * gradients)
         return at, best
 
     def _move(self, at: Iterate, z: Array, gradients: Array) -> None:

@@ -59,7 +59,9 @@ class Columns:
 
 @dataclass(frozen=True)
 class PatternPricing:
-    """N(z) over given patterns: exact, up to rounding from above.
+    """N(z) over given patterns: exact, up to rounding from above, where it exceeds beta.
+
+    Where it does not, with cones, a bound of it that does not either.
 
     Without cones N(z) = max_g ||X^T D_g z||; with cones the gradient is first projected onto the
     closed cell, for both signs. Cells whose cone-free norm cannot win are not projected.

@@ -84,11 +84,8 @@ class Problem:
         self, residual: Array, U: Array, pattern: NDArray[np.int64] | None = None
     ) -> float:
         """Return loss plus penalty; neurons of a program with weights need their ``pattern``."""
-        norms = self.norms(U)
-        penalty = self.beta * float(norms.sum())
-        if self.group_weights is not None and pattern is not None:
-            penalty = self.beta * float(norms @ self.group_weights[pattern])
-        penalty += 0.5 * self.ridge * float((U**2).sum())
+        sizes = self.norms(U) if pattern is None else self.norms(U) * self.weights_of(pattern)
+        penalty = self.beta * float(sizes.sum()) + 0.5 * self.ridge * float((U**2).sum())
         return self.loss.value(residual, self.sample_weight) + penalty + self.offset
 
     def dual_objective(self, z: Array, norm: float, excess: float = 0.0) -> float:

@@ -47,7 +47,8 @@ class GroupLassoResult:
     multiplier : array, shape (n_samples,)
         The multiplier z that proves ``dual_objective``, the largest dual objective among its
         multiples: sum_i (y_i z_i - z_i^2 / (2 s_i)) where ||X^T D_g z|| <= beta omega_g for all
-        g, with an intercept and sum(z) = 0. A ridge rho allows larger norms at the cost of
+        g, with an intercept and sum(z) = 0. With cones the norms are those of the projections of
+        +-X^T D_g z onto the cells. A ridge rho allows larger norms at the cost of
         sum_g (||X^T D_g z|| - beta omega_g)_+^2 / (2 rho). 0 for samples without weight.
     beta, objective, dual_objective, gap, lower_bound : float
         Penalty, objective of the returned weights, the dual value that proves it, their

@@ -254,13 +254,8 @@ void DualNewton::improve(Best& best, const Iterate& at) const {
 // The dual objective that a multiplier proves; with an intercept it must sum to zero.
 double DualNewton::bound(const VectorXd& z, const RowMatrix& slopes) const {
   const VectorXd norms = slopes.rowwise().norm();
-  double excess = 0.0;
-  for (Index g = 0; g < n_patterns_ && problem_.ridge > 0.0; ++g) {
-    const double over = std::max(norms[g] - thresholds_[g], 0.0);
-    excess += over * over / (2.0 * problem_.ridge);
-  }
-  const double norm = problem_.beta * norms.cwiseQuotient(thresholds_).maxCoeff();
-  return problem_.dual_objective(z, norm, excess);
+  const VectorXd values = problem_.beta * norms.cwiseQuotient(thresholds_);
+  return problem_.dual_objective(z, values.maxCoeff(), problem_.violation_cost(values));
 }
 
 RowMatrix DualNewton::gradients(const VectorXd& z) const {

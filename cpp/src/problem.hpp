@@ -37,8 +37,9 @@ struct Problem {
   /// a ridge every z is feasible at the cost of `excess`, see `violation_cost`.
   double dual_objective(const Eigen::VectorXd& z, double norm, double excess = 0.0) const;
   /// sum_g (||X^T D_g z|| - beta omega_g)_+^2 / (2 ridge), given all ||X^T D_g z|| / omega_g above
-  /// beta.
-  double violation_cost(const Eigen::VectorXd& values, const std::vector<Index>& pattern) const;
+  /// beta and their patterns, or those of all patterns in order.
+  double violation_cost(const Eigen::VectorXd& values,
+                        const std::vector<Index>& pattern = {}) const;
   /// The same problem with equal rows merged into one of their joint weight, at the cost of a
   /// constant loss; `first` gets where each row first stood. Copies of a row share a kink; the
   /// tests on faces look at one row at a time.

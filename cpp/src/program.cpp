@@ -56,8 +56,9 @@ double Problem::violation_cost(const VectorXd& values, const std::vector<Index>&
   }
   double sum = 0.0;
   for (Index k = 0; k < values.size(); ++k) {
-    const double by = weight_of(pattern[static_cast<std::size_t>(k)]) * (values[k] - beta);
-    sum += by * by;
+    const Index g = pattern.empty() ? k : pattern[static_cast<std::size_t>(k)];
+    const double over = weight_of(g) * std::max(values[k] - beta, 0.0);
+    sum += over * over;
   }
   return sum / (2.0 * ridge);
 }
