@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvex.losses import Array
-from pyconvex.pricing import Columns, LocalPricing, Run
-from pyconvex.program import Problem, relative_gap
+from pyconvex.pricing import Columns, GapOf, LocalPricing, Run
+from pyconvex.program import Problem
 from pyconvex.zonotopes import exact_norm
 
 MAX_RANK = 16  # branch and bound starts from 2^rank cones
@@ -123,22 +123,22 @@ def rank_of(problem: Problem) -> int:
     return int(principal_rows(problem)[1].shape[1])
 
 
-def provable_norm(problem: Problem, z: Array, norm: float, objective: float, tol: float) -> float:
+def provable_norm(norm: float, tiny: float, gap_of: GapOf, tol: float) -> float:
     """Return the largest norm N(z) that would still leave a relative gap of ``tol``.
 
-    ``norm`` is one that does. Infinite where the norm does not matter.
+    ``norm`` is one that does; one below ``tiny`` may be 0. Infinite where it does not matter.
     """
-    low = max(norm, problem.beta * 1e-9)
+    low = max(norm, tiny)
     high = 2.0 * low
     for _ in range(_DOUBLINGS):
-        if relative_gap(objective, problem.dual_objective(z, high)) > tol:
+        if gap_of(high) > tol:
             break
         low, high = high, 2.0 * high
     else:
         return math.inf
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        if relative_gap(objective, problem.dual_objective(z, middle)) <= tol:
+        if gap_of(middle) <= tol:
             low = middle
         else:
             high = middle
@@ -170,7 +170,14 @@ class BoundedPricing:
     ready = _READY
 
     def __call__(
-        self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
+        self,
+        problem: Problem,
+        z: Array,
+        neurons: Array,
+        signs: Array,
+        run: Run,
+        effort: int = 1,
+        gap_of: GapOf | None = None,
     ) -> tuple[float, Columns]:
         """Return the norm and the columns above beta; a proof is tried if ``effort`` exceeds 1.
 
@@ -179,11 +186,10 @@ class BoundedPricing:
         if effort == 1:
             return self.search(problem, z, neurons, signs, run)
         norm, columns = self.search.walk_from(problem, z, neurons, signs, run)
-        objective = problem.objective(z / problem.sample_weight, neurons)
-        gap = relative_gap(objective, problem.dual_objective(z, norm))
-        if gap > self.tol:  # the search has found better columns
+        assert gap_of is not None
+        if gap_of(norm) > self.tol:  # the search has found better columns
             return norm, columns
-        target = provable_norm(problem, z, norm, objective, _MARGIN * self.tol)
+        target = provable_norm(norm, problem.beta * 1e-9, gap_of, _MARGIN * self.tol)
         found = self._bracket(problem, z, target, 0.0, run, first=True)
         if found.bound <= target:
             return found.bound, columns

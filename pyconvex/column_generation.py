@@ -1,6 +1,8 @@
 """Column generation: solve over few neurons, price all others, add the best, repeat."""
 
+import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import ModuleType
 
 import numpy as np
@@ -9,14 +11,22 @@ from numpy.typing import NDArray
 from pyconvex.bounded import BoundedPricing
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
+from pyconvex.neurons import Neurons, Solution
 from pyconvex.pricing import CellPricing, Columns, LocalPricing, PatternPricing
-from pyconvex.program import Problem, Status, relative_gap
+from pyconvex.program import STAGE, Problem, Status, relative_gap
+from pyconvex.quadratic_model import QuadraticModel
 
 _MAX_SIZE = 3000  # unknowns up to which joint Newton steps are tried
 _MAX_WORK = 3e9  # flops of one kernel call: under a second, so that Ctrl-C is heard
 _N_COLUMNS = 16  # columns added per round
 _MAX_SWEEPS = 10  # sweeps of one kernel call
 _MAX_CALLS = 10  # kernel calls between two pricings
+_MAX_MODELS = 30  # quadratic models of a loss that is not quadratic between two pricings
+_INNER = 0.1  # such a model is solved to this share of what the last one gained
+_FIRM = 1e-3  # the damping of the first model after one that was no good,
+_FIRMER = 10.0  # each further damping over the last
+_FIRMEST = 1e8
+_HALVINGS = 40  # of the sizes of new neurons, where the loss is far from its model
 _CONFIRM = 8  # times the usual starts before a local certificate is given
 _RISE = 1e-12  # an objective may rise by this much, relative
 _NO_PROGRESS = 1e-15  # relative changes of the objective below this say nothing
@@ -26,60 +36,6 @@ _FALLING = 0.5  # the gap below this share of what it was;
 _SHARE = 0.1  # else a refinement goes on until a sweep gains less than this share of the gap,
 _COARSE = 1e-4  # as long as the gap is above this
 _GROUP_WORK = 10  # groups whose gradients cost as much as the update of one
-
-
-@dataclass(frozen=True)
-class Neurons:
-    """The state of a solve: the neurons in use and the residual they leave.
-
-    Attributes
-    ----------
-    U : array, shape (m, p)
-        Weights u_j; the output of neuron j is signs_j (X u_j)_+ or signs_j D_j X u_j.
-    signs : array, shape (m,)
-        +1 or -1.
-    tight : array of int, shape (m, p)
-        Rows of X each neuron lies on; -1 pads.
-    pattern : array of int, shape (m,)
-        Index of the pattern D_j; -1 where patterns are not fixed.
-    intercept : float
-        The free constant.
-    residual : array, shape (n_samples,)
-        y minus the prediction.
-    """
-
-    U: Array
-    signs: Array
-    tight: NDArray[np.int64]
-    pattern: NDArray[np.int64]
-    intercept: float
-    residual: Array
-
-    @classmethod
-    def none(cls, problem: Problem) -> "Neurons":
-        """Return no neurons, only the best intercept."""
-        p = problem.X.shape[1]
-        return cls(
-            np.zeros((0, p)),
-            np.zeros(0),
-            np.zeros((0, p), np.int64),
-            np.zeros(0, np.int64),
-            0.0,
-            problem.y,
-        )
-
-    def __len__(self) -> int:
-        return len(self.U)
-
-
-@dataclass(frozen=True)
-class Solution:
-    """What a solve found: the neurons, the multiplier z that proves the dual objective, the end."""
-
-    neurons: Neurons
-    dual_objective: float
-    multiplier: Array
-    status: Status
 
 
 @dataclass(frozen=True)
@@ -117,30 +73,43 @@ class Solver:
     n_threads: int
     grams: dict[int, Array] = field(default_factory=dict)  # X^T D_g diag(s) X of groups once used
 
+    @cached_property
+    def _true(self) -> Problem:
+        """The problem whose objective and gap count."""
+        return self.problem.true
+
     def solve(self, neurons: Neurons, monitor: Monitor) -> Solution:
-        """Solve from given neurons."""
+        """Solve from given neurons.
+
+        With a smoothed loss "optimal" means that its own gap is small beside the true one.
+        """
         problem = self.problem
         dual, idle, proof = 0.0, 0, np.zeros(len(problem.y))
         best_dual, best_proof = dual, proof
         gaps: list[float] = []  # since the last refinement
         while True:
             neurons = self._recomputed(neurons)
-            objective = self._objective(neurons)
-            z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
-            norm, columns, sure = self._price(z, neurons, objective, idle > 0, monitor)
+            objective, true = self._objective(neurons), self._true_objective(neurons)
+            z = problem.multiplier(neurons.prediction)
+            norm, columns, sure = self._price(z, neurons, true, idle > 0, monitor)
             complete = not monitor.out_of_time()
             if complete:  # else the dual stays that of the last round
-                dual, proof = self._dual(z, norm, columns), z
-            elif dual > objective:  # an estimate that the objective has passed says nothing
+                dual, proof = self._dual(self._true, z, norm, columns), z
+            elif dual > true:  # an estimate that the objective has passed says nothing
                 dual = 0.0
             if self.pricing.exact:  # every multiplier's bound is valid, so keep the best
                 if dual > best_dual:
                     best_dual, best_proof = dual, proof
                 dual, proof = best_dual, best_proof
-            gap = relative_gap(objective, dual)
-            status = monitor.record(objective, dual, len(neurons))
+            gap = relative_gap(true, dual)
+            status = monitor.record(true, dual, len(neurons))
             if complete and sure and gap <= self.tol:
                 return Solution(neurons, dual, proof, Status.OPTIMAL)
+            if complete and problem is not self._true:
+                left = (objective - self._dual(problem, z, norm, columns)) / true
+                if left <= STAGE * gap:
+                    return Solution(neurons, dual, proof, Status.OPTIMAL)
+                gap = left
             if status is not None:
                 return Solution(neurons, dual, proof, status)
             if idle == _PATIENCE:
@@ -161,64 +130,91 @@ class Solver:
 
         Look harder before a certificate, and if stuck.
         """
-        problem = self.problem
-        norm, columns = self.pricing(problem, z, neurons.U, neurons.signs, monitor.run)
-        gap = relative_gap(objective, self._dual(z, norm, columns))
+        problem, true, at_rows = self.problem, self._true, self.problem.at_rows(z)
+
+        def gap_of(norm: float) -> float:
+            return relative_gap(objective, true.dual_objective(z, norm))
+
+        norm, columns = self.pricing(problem, at_rows, neurons.U, neurons.signs, monitor.run)
+        gap = relative_gap(objective, self._dual(true, z, norm, columns))
         harder = stuck or gap <= self.pricing.ready * self.tol
         if harder and not self.pricing.exact and not monitor.out_of_time():
             norm, columns = self.pricing(
-                problem, z, neurons.U, neurons.signs, monitor.run, effort=_CONFIRM
+                problem, at_rows, neurons.U, neurons.signs, monitor.run, _CONFIRM, gap_of
             )
         return norm, columns, harder
 
     def _objective(self, neurons: Neurons) -> float:
-        return self.problem.objective(neurons.residual, neurons.U, neurons.pattern)
+        return self.problem.objective(neurons.prediction, neurons.U, neurons.pattern)
 
-    def _dual(self, z: Array, norm: float, columns: Columns) -> float:
-        excess = self.problem.violation_cost(columns.values, columns.pattern)
-        return self.problem.dual_objective(z, norm, excess)
+    def _true_objective(self, neurons: Neurons) -> float:
+        return self._true.objective(neurons.prediction, neurons.U, neurons.pattern)
+
+    @staticmethod
+    def _dual(problem: Problem, z: Array, norm: float, columns: Columns) -> float:
+        excess = problem.violation_cost(columns.values, columns.pattern)
+        return problem.dual_objective(z, norm, excess)
 
     def outputs(self, U: Array, pattern: NDArray[np.int64]) -> Array:
         """Return the neurons' outputs on the rows without their signs, (m, n_samples)."""
         activations: Array = U @ self.problem.X.T
         if self.mode == self.kernels.CROSSING:
             return np.maximum(activations, 0.0)
-        masks = self.kernels.unpack(self.packed[pattern], len(self.problem.y))
+        masks = self.kernels.unpack(self.packed[pattern], len(self.problem.X))
         return np.where(masks, activations, 0.0)
 
     def _recomputed(self, neurons: Neurons) -> Neurons:
-        """Take the residual afresh from the weights, with the best intercept."""
-        problem = self.problem
-        prediction = neurons.signs @ self.outputs(neurons.U, neurons.pattern)
-        residual = problem.y - prediction
-        intercept = float(problem.sample_weight @ residual) if problem.intercept else 0.0
-        return replace(neurons, residual=residual - intercept, intercept=intercept)
+        """Take the prediction afresh from the weights, with the best intercept."""
+        fixed = neurons.signs @ self.outputs(neurons.U, neurons.pattern) + neurons.intercept
+        shift = self.problem.best_shift(fixed)
+        return replace(neurons, prediction=fixed + shift, intercept=neurons.intercept + shift)
 
     def _add(self, neurons: Neurons, columns: Columns) -> Neurons:
         """Add the best columns one by one, each with its best size on the present residual."""
-        problem, weights = self.problem, self.problem.sample_weight
+        problem = self.problem
+        model = QuadraticModel.at(problem, neurons.prediction, float(not problem.loss.quadratic))
+        weights, residual = model.weights, model.residual.copy()
         columns = columns[self._new(neurons, columns)[:_N_COLUMNS]]
-        residual = neurons.residual.copy()
         sizes = np.zeros(len(columns))
         outputs = self.outputs(columns.points, columns.pattern) * columns.signs[:, np.newaxis]
-        betas = problem.beta * problem.weights_of(columns.pattern)
+        betas = problem.beta * problem.weights_of(columns.pattern) / model.scale
         for j, output in enumerate(outputs):
             gain = float((weights * residual) @ output) - betas[j]
-            curvature = float((weights * output) @ output) + problem.ridge
+            curvature = float((weights * output) @ output) + problem.ridge / model.scale
             if gain > 0.0 and curvature > 0.0:
                 sizes[j] = gain / curvature
                 residual -= sizes[j] * output
                 if problem.intercept:
                     residual -= weights @ residual
         used = np.flatnonzero(sizes)
+        points, step = sizes[used, np.newaxis] * columns.points[used], model.residual - residual
+        size = self._safe(neurons, points, columns.pattern[used], step)
         return Neurons(
-            np.concatenate([neurons.U, sizes[used, np.newaxis] * columns.points[used]]),
+            np.concatenate([neurons.U, size * points]),
             np.concatenate([neurons.signs, columns.signs[used]]),
             np.concatenate([neurons.tight, columns.tight[used]]),
             np.concatenate([neurons.pattern, columns.pattern[used]]),
             neurons.intercept,
-            residual,
+            neurons.prediction + size * step,
         )
+
+    def _safe(
+        self, neurons: Neurons, points: Array, pattern: NDArray[np.int64], step: Array
+    ) -> float:
+        """Return by how much to shrink new neurons so that the objective falls.
+
+        Only a loss without a bound of its curvature can exceed the model that the sizes minimise.
+        """
+        problem, size = self.problem, 1.0
+        if math.isfinite(problem.loss.smoothness):
+            return size
+        start, penalty = problem.loss_value(neurons.prediction), problem.penalty(points, pattern)
+        for _ in range(_HALVINGS):
+            loss = problem.loss_value(neurons.prediction + size * step)
+            if loss + size * penalty <= start:
+                break
+            size *= 0.5
+        return size
 
     def _new(self, neurons: Neurons, columns: Columns) -> NDArray[np.int64]:
         """Return the indices of columns whose group is not in use yet."""
@@ -246,13 +242,14 @@ class Solver:
         gaps.clear()
         # The gap shrinks like the root of the distance to the optimum over these neurons.
         step = min(1e-4 * gap, 1e-2 * gap * gap) if idle == 0 else 0.0
-        if idle == 0 and gap > _COARSE and self.mode == self.kernels.GATED:
+        gated = self.mode == self.kernels.GATED and self.problem.loss.quadratic
+        if idle == 0 and gap > _COARSE and gated:
             step = _SHARE * gap
         return self._refine(neurons, objective * max(step, _NO_PROGRESS), monitor)
 
     def _sweeps_pay(self, gaps: list[float]) -> bool:
         """Tell whether sweeps alone lower the gap; ``gaps`` are those since a refinement."""
-        if self.mode != self.kernels.GATED:
+        if self.mode != self.kernels.GATED or not self.problem.loss.quadratic:
             return False
         return len(gaps) <= _ROUNDS or gaps[-1] <= _FALLING * gaps[-1 - _ROUNDS]
 
@@ -264,57 +261,95 @@ class Solver:
             problem.X, self.packed[new], problem.sample_weight, self.n_threads
         )
         self.grams.update(zip(new, grams, strict=True))
+        model = QuadraticModel.bounding(problem, neurons.prediction)
         shape = len(neurons), *2 * problem.X.shape[1:]
         n_sweeps = len(self.packed) // (_GROUP_WORK * max(len(neurons), 1))
         U, residual, shift = monitor.run(
             self.kernels.descend_groups,
             problem.X,
-            problem.sample_weight,
-            neurons.residual,
+            model.weights,
+            model.residual,
             neurons.U * neurons.signs[:, np.newaxis],
             packed,
             np.array([self.grams[g] for g in neurons.pattern.tolist()]).reshape(shape),
-            problem.beta * problem.weights_of(neurons.pattern),
-            problem.ridge,
+            problem.beta * problem.weights_of(neurons.pattern) / model.scale,
+            problem.ridge / model.scale,
             problem.intercept,
             min(max(n_sweeps, 1), _MAX_SWEEPS),
         )
         kept = np.flatnonzero(U.any(axis=1))
         intercept = neurons.intercept + shift
         ones, tight = np.ones(len(kept)), neurons.tight[kept]
-        return Neurons(U[kept], ones, tight, neurons.pattern[kept], intercept, residual)
+        prediction = neurons.prediction + (model.residual - residual)
+        return Neurons(U[kept], ones, tight, neurons.pattern[kept], intercept, prediction)
 
     def _refine(self, neurons: Neurons, target: float, monitor: Monitor) -> Neurons:
-        """Solve over the present neurons until a sweep gains less than ``target``."""
-        problem = self.problem
+        """Solve over the present neurons until a kernel call gains less than ``target``."""
+        if not self.problem.loss.quadratic:
+            return self._refine_models(neurons, target, monitor)
         for _ in range(_MAX_CALLS):
-            kept, U, tight, residual, shift, decrease = monitor.run(
-                self.kernels.refine,
-                problem.X,
-                problem.sample_weight,
-                neurons.residual,
-                neurons.U,
-                neurons.signs,
-                self.packed[neurons.pattern] if len(self.packed) else self.packed,
-                neurons.tight,
-                problem.beta * problem.weights_of(neurons.pattern),
-                problem.ridge,
-                problem.intercept,
-                problem.free_bias,
-                self.mode,
-                target,
-                _MAX_SWEEPS,
-                _MAX_SIZE,
-                _MAX_WORK,
-            )
-            neurons = Neurons(
-                U,
-                neurons.signs[kept],
-                tight,
-                neurons.pattern[kept],
-                neurons.intercept + shift,
-                residual,
-            )
+            neurons, decrease = self._refined(neurons, 0.0, target, monitor)
             if decrease <= target or monitor.out_of_time():
                 break
         return neurons
+
+    def _refine_models(self, neurons: Neurons, target: float, monitor: Monitor) -> Neurons:
+        """Do the same by proximal Newton steps: minimise quadratic models of the loss in turn.
+
+        A step that does not lower the objective is taken back, and the next model lies higher.
+        """
+        least = self.problem.loss.damping
+        damping, decrease = least, math.inf
+        objective = self._objective(neurons)
+        for _ in range(_MAX_MODELS):
+            inner = target if math.isinf(decrease) else max(target, _INNER * decrease)
+            moved = self._recomputed(self._refined(neurons, damping, inner, monitor)[0])
+            decrease = objective - self._objective(moved)
+            if not decrease >= 0.0:
+                damping, decrease = max(_FIRMER * damping, _FIRM), math.inf
+            else:
+                neurons, objective = moved, objective - decrease
+                if decrease <= target and damping <= _FIRM:
+                    break
+                damping = max(damping / _FIRMER, least)
+            if damping > _FIRMEST or monitor.out_of_time():
+                break
+        return neurons
+
+    def _refined(
+        self, neurons: Neurons, damping: float, target: float, monitor: Monitor
+    ) -> tuple[Neurons, float]:
+        """Lower the model of the objective at ``damping`` until a sweep gains less than ``target``.
+
+        Returns the neurons and what the last sweep gained.
+        """
+        problem = self.problem
+        model = QuadraticModel.at(problem, neurons.prediction, damping)
+        kept, U, tight, residual, shift, decrease = monitor.run(
+            self.kernels.refine,
+            problem.X,
+            model.weights,
+            model.residual,
+            neurons.U,
+            neurons.signs,
+            self.packed[neurons.pattern] if len(self.packed) else self.packed,
+            neurons.tight,
+            problem.beta * problem.weights_of(neurons.pattern) / model.scale,
+            problem.ridge / model.scale,
+            problem.intercept,
+            problem.free_bias,
+            self.mode,
+            target / model.scale,
+            _MAX_SWEEPS,
+            _MAX_SIZE,
+            _MAX_WORK,
+        )
+        moved = Neurons(
+            U,
+            neurons.signs[kept],
+            tight,
+            neurons.pattern[kept],
+            neurons.intercept + shift,
+            neurons.prediction + (model.residual - residual),
+        )
+        return moved, decrease * model.scale

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from pyconvex.column_generation import Neurons, Solver
+from pyconvex.column_generation import Solver
 from pyconvex.coordinates import Coordinates
 from pyconvex.dual_newton import DualNewton
 from pyconvex.losses import Array
 from pyconvex.network import Network
+from pyconvex.neurons import Neurons
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Problem
 
@@ -81,7 +82,7 @@ def encode(
             U, signs = U * signs[:, np.newaxis], np.ones(len(U))
             used &= np.isin(np.arange(len(U)), np.unique(pattern, return_index=True)[1])
     tight = np.full((int(used.sum()), U.shape[1]), -1)
-    return Neurons(U[used], signs[used], tight, pattern[used], 0.0, start.residual)
+    return Neurons(U[used], signs[used], tight, pattern[used], 0.0, start.prediction)
 
 
 def _gate_rows(network: Network, coordinates: Coordinates) -> Array:

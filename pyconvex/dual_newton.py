@@ -1,18 +1,22 @@
 """Dual augmented Lagrangian with semismooth Newton steps for group lassos on masked rows."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyconvex.column_generation import Neurons, Solution
+from pyconvex.dual_box import DualBox
 from pyconvex.dual_system import NewtonSystem
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
+from pyconvex.neurons import Neurons, Solution
 from pyconvex.pricing import PatternPricing
-from pyconvex.program import Problem, Status, relative_gap
+from pyconvex.program import STAGE, Problem, Status, relative_gap
 
 _START = 0.3  # of the number of samples: the first penalty sigma
 _GROWTH = 3.0  # of the penalty sigma after each update of the weights
@@ -61,11 +65,18 @@ class Best:
     objective: float
     dual: float
     multiplier: Array  # what proves the bound
+    own_objective: float  # these two with the loss that is minimised, which may be a smoothed one
+    own_dual: float
 
     @property
     def gap(self) -> float:
         """Relative gap."""
         return relative_gap(self.objective, self.dual)
+
+    @property
+    def own_gap(self) -> float:
+        """Gap of the loss that is minimised, relative to the objective."""
+        return (self.own_objective - self.own_dual) / self.objective if self.objective else 0.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ class DualNewton:
     With the weights u as multipliers of z's constraints :math:`\|X^T D_g z\| \le \beta\omega_g`,
     and a penalty :math:`\sigma`, minimise over z
 
-    .. math:: \psi(z) = \sum_i (z_i^2 / 2 s_i - y_i z_i)
+    .. math:: \psi(z) = \sum_i s_i \ell^*(-z_i / s_i, y_i)
               + \frac{1 + \sigma\rho}{2\sigma} \sum_g \|u_g^+\|^2,
               \quad u_g^+ = \frac{(1 - \sigma\beta\omega_g / \|t_g\|)_+}{1 + \sigma\rho} t_g,
               \quad t_g = u_g + \sigma X^T D_g z,
@@ -83,12 +94,13 @@ class DualNewton:
     then set :math:`u = u^+` and raise :math:`\sigma` (Li, Sun & Toh 2018; Zhang et al. 2020, for
     the group lasso). The generalised Hessian over the groups with :math:`u_g^+ \ne 0` is
 
-    .. math:: \mathrm{diag}(1/s) + \frac{\sigma}{1 + \sigma\rho}
+    .. math:: \mathrm{diag}(\ell^{*\prime\prime} / s) + \frac{\sigma}{1 + \sigma\rho}
               [(X X^T) \circ (M \mathrm{diag}(c) M^T) + R R^T],
 
     M their masks as columns, :math:`c_g = 1 - \sigma\beta\omega_g / \|t_g\|`, R their outputs times
     :math:`\sqrt{1 - c_g} / \|u_g^+\|`. `NewtonSystem` solves it, by conjugate gradients until they
-    need more work than a factorisation.
+    need more work than a factorisation. Where the conjugate has a domain, the steps are projected
+    onto it (Bertsekas 1982).
 
     Parameters
     ----------
@@ -136,14 +148,19 @@ class DualNewton:
 
     def solve(self, neurons: Neurons, monitor: Monitor) -> Solution:
         """Solve from given neurons."""
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(self.n_threads or None, "blas"):
+        with self.threads():
             best, status = self._solve(neurons, monitor)
             proved = self._by_weights(best)
             if self.by_weights or proved.dual_objective >= best.dual:
                 return replace(proved, status=status)
             return Solution(proved.neurons, best.dual, best.multiplier, status)
+
+    def threads(self) -> AbstractContextManager[Any]:
+        """Return what keeps BLAS to the number of threads."""
+        from threadpoolctl import threadpool_limits
+
+        limits: AbstractContextManager[Any] = threadpool_limits(self.n_threads or None, "blas")
+        return limits
 
     def _solve(self, neurons: Neurons, monitor: Monitor) -> tuple[Best, Status]:
         at, best = self._start(neurons)
@@ -154,6 +171,8 @@ class DualNewton:
                 status = monitor.record(best.objective, best.dual, len(best.active))
                 if best.gap <= self.tol and self._proved(best):
                     return best, Status.OPTIMAL
+                if self._smoothed and best.own_gap <= STAGE * best.gap:
+                    return best, Status.OPTIMAL
                 if status is not None:
                     return best, status
                 if step > 0 and self._solved(at):
@@ -162,9 +181,9 @@ class DualNewton:
                     break
             at.U, at.intercept = at.next_weights, at.next_intercept
             at.sigma *= _FAST_GROWTH if step <= _FEW else _GROWTH
-            self._move(at, at.z, self._gradients(at.z))  # afresh: sums of steps drift
-            idle = 0 if best.gap < 0.9 * last else idle + 1
-            last = best.gap
+            self._move(at, at.z, self.gradients(at.z))  # afresh: sums of steps drift
+            idle = 0 if best.own_gap < 0.9 * last else idle + 1
+            last = best.own_gap
         return best, Status.STALLED
 
     def _start(self, neurons: Neurons) -> tuple[Iterate, Best]:
@@ -174,17 +193,19 @@ class DualNewton:
         U = np.zeros((len(self.packed), p))
         np.add.at(U, neurons.pattern, neurons.U * neurons.signs[:, np.newaxis])
         active = np.flatnonzero(U.any(axis=1))
-        residual, _ = self._residual(self._outputs(U[active], active))
-        z = problem.loss.multiplier(residual, problem.sample_weight)
-        gradients = self._gradients(z)
-        objective = problem.objective(residual, U[active], active)
-        best = Best(active, U[active], objective, self._bound(z, gradients), z)
+        prediction, _ = self._prediction(self._outputs(U[active], active))
+        z = problem.multiplier(prediction)
+        gradients = self.gradients(z)
+        objective = problem.objective(prediction, U[active], active)
+        own, true = self.bound(z, gradients), self.bound(z, gradients, problem.true)
+        shown = problem.true.objective(prediction, U[active], active)
+        best = Best(active, U[active], shown, true, z, objective, own)
         norm = float((np.linalg.norm(gradients, axis=1) / self._weights).max())
         shrink = min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
         sigma = _START * n * (_WARM if len(active) else 1.0)
         nothing = np.zeros(0)
         at = Iterate(z, nothing, U, neurons.intercept, sigma, active, nothing, U, 0.0, nothing, z)
-        self._move(at, shrink * z, shrink * gradients)
+        self._move(at, self._box.inside(shrink * z), shrink * gradients)
         return at, best
 
     def _move(self, at: Iterate, z: Array, gradients: Array) -> None:
@@ -199,29 +220,39 @@ class DualNewton:
         factors = at.scale / (1.0 + at.sigma * problem.ridge)
         at.next_weights[at.active] = factors[:, np.newaxis] * target[at.active]
         at.outputs = self._outputs(at.next_weights[at.active], at.active)
-        at.error = z / problem.sample_weight - problem.y + at.outputs.sum(axis=0)
+        at.error = at.outputs.sum(axis=0)
+        at.error -= problem.loss.conjugate_slopes(-z / problem.sample_weight, problem.y)
         if problem.intercept:
             at.next_intercept = at.intercept + at.sigma * float(z.sum())
             at.error += at.next_intercept
 
     def _newton(self, at: Iterate) -> bool:
         """Take a Newton step with Armijo's rule; False where no step lowers psi."""
-        step = self._direction(at)
-        slope = float(at.error @ step)
-        if not slope < 0.0:
+        try:
+            direction = self._direction(at)
+        except np.linalg.LinAlgError:  # sigma beyond what doubles can resolve
             return False
-        change = self._gradients(step)
-        start, t = self._psi(at, step, change, 0.0), 1.0
-        while self._psi(at, step, change, t) > start + _ARMIJO * t * slope + _FLAT * abs(start):
+        if not float(at.error @ direction) < 0.0:
+            return False
+        change: Array | None = None  # of the gradients along the whole direction
+        start, t = self._psi(at, at.z, at.gradients), 1.0
+        while t >= _SHORTEST:
+            z = self._box.stop(at.z, t * direction)
+            if (z == at.z + t * direction).all():
+                change = self.gradients(direction) if change is None else change
+                gradients = at.gradients + t * change
+            else:
+                gradients = at.gradients + self.gradients(z - at.z)
+            slope = float(at.error @ (z - at.z))
+            if self._psi(at, z, gradients) <= start + _ARMIJO * slope + _FLAT * abs(start):
+                self._move(at, z, gradients)
+                return bool(np.isfinite(at.error).all())
             t *= 0.5
-            if t < _SHORTEST:
-                return False
-        self._move(at, at.z + t * step, at.gradients + t * change)
-        return bool(np.isfinite(at.error).all())
+        return False
 
     def _direction(self, at: Iterate) -> Array:
         """Return the Newton direction: iteratively until that costs more than directly."""
-        problem = self.problem
+        problem, free = self.problem, self._box.free(at.z, at.error)
         masks = self.kernels.unpack(self.packed[at.active], len(problem.y)).astype(np.float64)
         norms = np.linalg.norm(at.next_weights[at.active], axis=1)
         masks *= np.sqrt(at.scale)[:, np.newaxis]
@@ -230,25 +261,37 @@ class DualNewton:
         if problem.intercept:
             ones = np.full((1, len(problem.y)), np.sqrt(softening))
             borders = np.concatenate([borders, ones])
-        system = NewtonSystem(
-            problem.X, masks, borders, 1.0 / problem.sample_weight, at.sigma / softening
-        )
+        s = problem.sample_weight
+        diagonal = problem.loss.conjugate_curvatures(-at.z / s, problem.y) / s
+        system = NewtonSystem(problem.X, masks, borders, diagonal, at.sigma / softening)
+        if free is None:
+            return self._solution(at, system, -at.error, free)
+        direction = np.zeros_like(at.z)
+        if len(free) == 0:
+            return direction
+        direction[free] = self._solution(at, system.restricted(free), -at.error[free], free)
+        return direction
+
+    def _solution(
+        self, at: Iterate, system: NewtonSystem, right: Array, free: NDArray[np.int64] | None
+    ) -> Array:
+        """Solve a Newton system over the samples that are ``free``."""
         if not at.direct:
-            small = len(problem.y) <= _DIRECT_SAMPLES
+            small = len(right) <= _DIRECT_SAMPLES
             most = system.factor_work if small else np.inf
-            direction = system.iterate(-at.error, _ITERATE, most)
+            direction = system.iterate(right, _ITERATE, most)
             if direction is not None:
                 return direction
             at.direct = True
-        return system.factorise(-at.error, self._gram)
+        gram = self._gram if free is None else self._gram[np.ix_(free, free)]
+        return system.factorise(right, gram)
 
-    def _psi(self, at: Iterate, step: Array, change: Array, t: float) -> float:
-        """Return psi(z + t step), whose gradients are those of z plus t ``change``."""
+    def _psi(self, at: Iterate, z: Array, gradients: Array) -> float:
+        """Return psi(z)."""
         problem = self.problem
-        z = at.z + t * step
-        norms = np.linalg.norm(at.U + at.sigma * (at.gradients + t * change), axis=1)
+        norms = np.linalg.norm(at.U + at.sigma * gradients, axis=1)
         excess = np.maximum(norms - at.sigma * problem.beta * self._weights, 0.0)
-        value = float(z @ (0.5 * z / problem.sample_weight - problem.y))
+        value = -problem.loss.dual_value(z, problem.y, problem.sample_weight)
         value += float(excess @ excess) / (2.0 * at.sigma * (1.0 + at.sigma * problem.ridge))
         if problem.intercept:
             value += (at.intercept + at.sigma * float(z.sum())) ** 2 / (2.0 * at.sigma)
@@ -256,45 +299,69 @@ class DualNewton:
 
     def _solved(self, at: Iterate) -> bool:
         """Tell whether psi is minimised as well as the next update of the weights deserves."""
-        error = np.linalg.norm(self.problem.sample_weight * at.error)
-        return bool(error <= _INEXACT * np.linalg.norm(at.next_weights - at.U) / at.sigma)
+        s = self.problem.sample_weight
+        error = s * at.error / self.problem.loss.conjugate_curvatures(-at.z / s, self.problem.y)
+        free = self._box.free(at.z, at.error)
+        size = np.linalg.norm(error if free is None else error[free])
+        return bool(size <= _INEXACT * np.linalg.norm(at.next_weights - at.U) / at.sigma)
 
     def _improve(self, best: Best, at: Iterate) -> None:
         """Keep the proximal point's weights and the multiplier's bound where they are better."""
         problem = self.problem
-        residual, _ = self._residual(at.outputs)
-        objective = problem.objective(residual, at.next_weights[at.active], at.active)
-        if objective < best.objective:
-            best.active, best.U = at.active, at.next_weights[at.active]
-            best.objective = objective
-        z, gradients = at.z, at.gradients
-        if problem.intercept:  # feasible multipliers sum to zero
-            z = z - problem.sample_weight * z.sum()
-            gradients = self._gradients(z)
-        bound = self._bound(z, gradients)
-        if bound > best.dual:
-            best.dual, best.multiplier = bound, z
+        prediction, _ = self._prediction(at.outputs)
+        U = at.next_weights[at.active]
+        objective = problem.objective(prediction, U, at.active)
+        if objective < best.own_objective:
+            best.active, best.U, best.own_objective = at.active, U, objective
+            best.objective = problem.true.objective(prediction, U, at.active)
+        for z in self._multipliers(at, prediction):
+            gradients = at.gradients if z is at.z else self.gradients(z)
+            best.own_dual = max(best.own_dual, self.bound(z, gradients))
+            bound = self.bound(z, gradients, problem.true)
+            if bound > best.dual:
+                best.dual, best.multiplier = bound, z
 
-    def _gradients(self, z: Array) -> Array:
+    def _multipliers(self, at: Iterate, prediction: Array) -> Iterator[Array]:
+        """Give multipliers that may prove a bound: with an intercept they sum to zero."""
+        problem = self.problem
+        if not problem.intercept:
+            yield at.z
+        elif problem.loss.quadratic:
+            yield at.z - problem.sample_weight * at.z.sum()
+        if not problem.loss.quadratic:
+            yield problem.multiplier(prediction)
+
+    def gradients(self, z: Array) -> Array:
+        """Return X^T D_g z for all groups, (n_patterns, p)."""
         gradients: Array = self.kernels.gate_gradients(
             self.problem.X, self.packed, z, self.n_threads
         )
         return gradients
 
-    def _bound(self, z: Array, gradients: Array) -> float:
-        """Return the dual objective that a multiplier proves; with an intercept sum(z) = 0."""
-        problem = self.problem
+    def bound(self, z: Array, gradients: Array, problem: Problem | None = None) -> float:
+        """Return the dual objective that a multiplier proves; with an intercept sum(z) = 0.
+
+        ``problem``: another one with the same groups.
+        """
+        problem = problem or self.problem
         values = np.linalg.norm(gradients, axis=1) / self._weights
         above = np.flatnonzero(values > problem.beta)
         excess = problem.violation_cost(values[above], above)
         return problem.dual_objective(z, float(values.max()), excess)
 
-    def _residual(self, outputs: Array) -> tuple[Array, float]:
-        """Return what outputs (k, n_samples) leave, with the best intercept, and that."""
-        problem = self.problem
-        residual: Array = problem.y - outputs.sum(axis=0)
-        intercept = float(problem.sample_weight @ residual) if problem.intercept else 0.0
-        return residual - intercept, intercept
+    def _prediction(self, outputs: Array) -> tuple[Array, float]:
+        """Return the sum of outputs (k, n_samples) and the best intercept, and that."""
+        fixed: Array = outputs.sum(axis=0)
+        intercept = self.problem.best_shift(fixed)
+        return fixed + intercept, intercept
+
+    @cached_property
+    def _box(self) -> DualBox:
+        return DualBox.of(self.problem)
+
+    @cached_property
+    def _smoothed(self) -> bool:
+        return self.problem.true is not self.problem
 
     @cached_property
     def _weights(self) -> Array:
@@ -315,10 +382,9 @@ class DualNewton:
 
     def _by_weights(self, best: Best) -> Solution:
         """Return the best weights with the bound that their residual proves."""
-        problem = self.problem
-        residual, intercept = self._residual(self._outputs(best.U, best.active))
-        z = problem.loss.multiplier(residual, problem.sample_weight)
-        tight = np.full(best.U.shape, -1)
-        signs = np.ones(len(best.U))
-        neurons = Neurons(best.U, signs, tight, best.active, intercept, residual)
-        return Solution(neurons, self._bound(z, self._gradients(z)), z, Status.OPTIMAL)
+        prediction, intercept = self._prediction(self._outputs(best.U, best.active))
+        tight, signs = np.full(best.U.shape, -1), np.ones(len(best.U))
+        neurons = Neurons(best.U, signs, tight, best.active, intercept, prediction)
+        z = self.problem.multiplier(neurons.prediction)
+        dual = self.bound(z, self.gradients(z), self.problem.true)
+        return Solution(neurons, dual, z, Status.OPTIMAL)

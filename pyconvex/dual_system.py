@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyconvex.losses import Array
 
@@ -33,6 +34,13 @@ class NewtonSystem:
     borders: Array
     diagonal: Array
     sigma: float
+
+    def restricted(self, samples: NDArray[np.int64]) -> "NewtonSystem":
+        """Return the rows and columns of some samples."""
+        return NewtonSystem(
+            self.X[samples], self.masks[:, samples], self.borders[:, samples],
+            self.diagonal[samples], self.sigma,
+        )  # fmt: skip
 
     def times(self, v: Array) -> Array:
         """Return the product with v: 4 n_samples p k flops."""

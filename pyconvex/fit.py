@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pyconvex.backends import get_backend
-from pyconvex.column_generation import Neurons, Solution
 from pyconvex.data import (
     check_choice,
     check_int,
@@ -18,11 +17,13 @@ from pyconvex.data import (
     check_tol,
 )
 from pyconvex.decode import decode
-from pyconvex.losses import Array
+from pyconvex.losses import Array, Loss
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
+from pyconvex.neurons import Neurons, Solution
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Status, relative_gap
+from pyconvex.proximal_point import solve
 from pyconvex.task import Task
 
 _START_SEED = 0  # of the local search in beta_max
@@ -95,7 +96,7 @@ def fit(
     *,
     beta: float | None = None,
     model: str = "relu",
-    loss: str = "squared",
+    loss: str | Loss = "squared",
     bias: str = "free",
     patterns: str | int | PatternSet = "auto",
     tol: float = 1e-6,
@@ -205,7 +206,7 @@ def beta_max(
     y: ArrayLike,
     *,
     model: str = "relu",
-    loss: str = "squared",
+    loss: str | Loss = "squared",
     bias: str = "free",
     patterns: str | int | PatternSet = "auto",
     sample_weight: ArrayLike | None = None,
@@ -250,7 +251,7 @@ def make_task(
     y: ArrayLike,
     beta: float | None,
     model: str,
-    loss: str,
+    loss: str | Loss,
     bias: str,
     patterns: str | int | PatternSet,
     tol: float,
@@ -282,7 +283,7 @@ def solve_task(
     task: Task, neurons: Neurons, minimal: bool, monitor: Monitor
 ) -> tuple[Fit, Neurons]:
     """Solve from given neurons; return the certified fit and the neurons it ended with."""
-    solution = task.solver.solve(neurons, monitor)
+    solution = solve(task.solver, neurons, monitor)
     return _certified(task, solution, minimal, monitor), solution.neurons
 
 
@@ -304,7 +305,7 @@ def _certified(task: Task, solution: Solution, minimal: bool, monitor: Monitor) 
         certificate = "global"
     if not task.gated:
         run = None if monitor.out_of_time() else monitor.run
-        lower_bound = min(max(task.global_bound(solution.neurons, run), 0.0), objective)
+        lower_bound = min(max(task.global_bound(solution, run), 0.0), objective)
         proved = relative_gap(objective, lower_bound) <= task.solver.tol
         if task.every_pattern or task.certificate == "global" or proved:
             certificate, dual = "global", lower_bound
@@ -330,7 +331,7 @@ def _objective(task: Task, network: Network) -> float:
     squares = (network.output_weights**2).sum() + (network.hidden_weights**2).sum()
     if task.coordinates.ones and not problem.free_bias:
         squares += (network.hidden_bias**2).sum()
-    loss = problem.loss.value(task.y - network.predict(task.X), task.sample_weight)
+    loss = problem.loss.value(network.predict(task.X), task.y, task.sample_weight)
     return loss + 0.5 * problem.beta * float(squares)
 
 

@@ -7,10 +7,10 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pyconvex.column_generation import Neurons
 from pyconvex.data import check_betas, check_int, check_ratio
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
+from pyconvex.neurons import Neurons
 from pyconvex.program import Status
 
 

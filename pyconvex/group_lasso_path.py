@@ -7,11 +7,13 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from pyconvex.backends import get_backend
-from pyconvex.column_generation import Neurons, Solver
+from pyconvex.column_generation import Solver
 from pyconvex.data import check_matrix, check_n_threads, check_tol
 from pyconvex.dual_newton import DualNewton
 from pyconvex.grid import Grid, solve_along
+from pyconvex.losses import Loss
 from pyconvex.monitor import Monitor, Record
+from pyconvex.neurons import Neurons
 from pyconvex.patterns import PatternSet, check_patterns
 from pyconvex.pricing import run_whole
 from pyconvex.solver import (
@@ -33,7 +35,7 @@ def group_lasso_path(
     beta_min_ratio: float = 0.01,
     cones: bool = False,
     engine: str = "auto",
-    loss: str = "squared",
+    loss: str | Loss = "squared",
     tol: float = 1e-6,
     intercept: bool = False,
     ridge: float = 0.0,
@@ -117,6 +119,6 @@ def _beta_max(solver: Solver | DualNewton) -> float:
     """Return the dual norm at the best constant prediction, rounded up."""
     problem = replace(solver.problem, beta=0.0)
     none = Neurons.none(problem)
-    z = problem.constant_multiplier()
+    z = problem.at_rows(problem.constant_multiplier())
     norm: float = solver.pricing(problem, z, none.U, none.signs, run_whole)[0]
     return norm * (1.0 + 1e-12)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.column_generation import Neurons
 from pyconvex.data import check_choice, check_matrix, check_vector
 from pyconvex.fit import Fit, make_task, solve_task, start_of
 from pyconvex.grid import Grid, solve_along
-from pyconvex.losses import Array
+from pyconvex.losses import Array, Loss
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
+from pyconvex.neurons import Neurons
 from pyconvex.path_plot import plot_curve, plot_tracks
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Status
@@ -178,7 +178,7 @@ def path(
     n_betas: int = 100,
     beta_min_ratio: float = 0.01,
     model: str = "relu",
-    loss: str = "squared",
+    loss: str | Loss = "squared",
     bias: str = "free",
     patterns: str | int | PatternSet = "auto",
     tol: float = 1e-6,

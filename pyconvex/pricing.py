@@ -1,4 +1,7 @@
-"""Pricing: the dual norm N(z) over patterns or over the sphere, and the neurons that attain it."""
+"""Pricing: the dual norm N(z) over patterns or over the sphere, and the neurons that attain it.
+
+Multipliers z have one entry per row of the problem's X.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,6 +15,7 @@ from pyconvex.losses import Array
 from pyconvex.program import Problem
 
 Run = Callable[..., Any]  # calls a kernel with a stop flag as last argument
+GapOf = Callable[[float], float]  # the relative gap that a dual norm would leave
 
 _CHUNK = 64  # cells projected between two looks at the best norm so far
 _FRESH = 8  # Gaussian starts of a local search that has maxima to start from
@@ -75,7 +79,14 @@ class PatternPricing:
     ready = 1.0  # the share of the gap asked for at which a harder search pays
 
     def __call__(
-        self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
+        self,
+        problem: Problem,
+        z: Array,
+        neurons: Array,
+        signs: Array,
+        run: Run,
+        effort: int = 1,
+        gap_of: GapOf | None = None,
     ) -> tuple[float, Columns]:
         """Return N(z) = max_g ||X^T D_g z|| / omega_g and all columns above beta, best first."""
         C = self.kernels.gate_gradients(problem.X, self.packed, z, self.n_threads)
@@ -151,7 +162,14 @@ class LocalPricing:
     ready = 1.0
 
     def __call__(
-        self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
+        self,
+        problem: Problem,
+        z: Array,
+        neurons: Array,
+        signs: Array,
+        run: Run,
+        effort: int = 1,
+        gap_of: GapOf | None = None,
     ) -> tuple[float, Columns]:
         """Return the best value found and the distinct columns above beta, best first."""
         first = effort > 1 or not self.maxima
@@ -228,7 +246,14 @@ class CellPricing:
     ready = 1.0
 
     def __call__(
-        self, problem: Problem, z: Array, neurons: Array, signs: Array, run: Run, effort: int = 1
+        self,
+        problem: Problem,
+        z: Array,
+        neurons: Array,
+        signs: Array,
+        run: Run,
+        effort: int = 1,
+        gap_of: GapOf | None = None,
     ) -> tuple[float, Columns]:
         """Return N(z), exact where ``effort`` exceeds 1, and the columns above beta."""
         if effort == 1:

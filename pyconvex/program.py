@@ -7,7 +7,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from pyconvex.losses import Array, Squared
+from pyconvex.losses import Array, Loss, Smoothed, Squared
 
 
 class Status(str, Enum):
@@ -20,6 +20,10 @@ class Status(str, Enum):
     STALLED = "stalled"
 
     __str__ = str.__str__
+
+
+STAGE = 0.2  # a smoothed loss is solved until its gap is this share of the true one
+_SHARP = 1e-3  # share of the mean error over which a kink is smoothed for the best constant
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,15 @@ class Problem:
         Whether a free constant is added to the output; then the dual needs sum(z) = 0.
     free_bias : bool
         Whether the last coordinate of a neuron is left out of the norm. Needs ``intercept``.
-    offset : float
-        Loss that no network avoids: what `merged` takes out.
     ridge : float
         rho, >= 0; groups of given patterns only.
     group_weights : array, shape (n_patterns,), optional
         omega, > 0; default: 1.
-    loss : Squared
+    loss : Loss
         The loss.
+    copies : array of int, shape (n_samples,), optional
+        The row of X that each sample has, where `merged` took out repeated ones. Arrays called
+        ``rows`` below have an entry per row, the others (y, weights, z) one per sample.
     """
 
     X: Array
@@ -61,10 +66,15 @@ class Problem:
     beta: float
     intercept: bool = False
     free_bias: bool = False
-    offset: float = 0.0
     ridge: float = 0.0
     group_weights: Array | None = None
-    loss: Squared = field(default_factory=Squared)
+    loss: Loss = field(default_factory=Squared)
+    copies: NDArray[np.int64] | None = None
+
+    @property
+    def true(self) -> "Problem":
+        """The problem whose objective and gap count: another one where the loss is smoothed."""
+        return replace(self, loss=self.loss.loss) if isinstance(self.loss, Smoothed) else self
 
     @property
     def radius(self) -> float:
@@ -80,13 +90,40 @@ class Problem:
         """Return the weights omega of the groups that neurons belong to."""
         return np.ones(len(pattern)) if self.group_weights is None else self.group_weights[pattern]
 
+    def at_samples(self, rows: Array) -> Array:
+        """Return the entry of each sample's row."""
+        return rows if self.copies is None else rows[self.copies]
+
+    def at_rows(self, samples: Array) -> Array:
+        """Return the sum over the samples of each row."""
+        if self.copies is None:
+            return samples
+        return np.bincount(self.copies, samples, len(self.X)).astype(np.float64)
+
+    def multiplier(self, prediction: Array) -> Array:
+        """Return z at a prediction on the rows."""
+        return self.loss.multiplier(self.at_samples(prediction), self.y, self.sample_weight)
+
+    def loss_value(self, prediction: Array) -> float:
+        """Return the weighted loss of a prediction on the rows."""
+        return self.loss.value(self.at_samples(prediction), self.y, self.sample_weight)
+
+    def best_shift(self, prediction: Array) -> float:
+        """Return the free constant that improves a prediction most, 0 without an intercept."""
+        if not self.intercept:
+            return 0.0
+        return self.loss.best_shift(self.at_samples(prediction), self.y, self.sample_weight)
+
     def objective(
-        self, residual: Array, U: Array, pattern: NDArray[np.int64] | None = None
+        self, prediction: Array, U: Array, pattern: NDArray[np.int64] | None = None
     ) -> float:
         """Return loss plus penalty; neurons of a program with weights need their ``pattern``."""
+        return self.loss_value(prediction) + self.penalty(U, pattern)
+
+    def penalty(self, U: Array, pattern: NDArray[np.int64] | None = None) -> float:
+        """Return the penalty; neurons of a program with weights need their ``pattern``."""
         sizes = self.norms(U) if pattern is None else self.norms(U) * self.weights_of(pattern)
-        penalty = self.beta * float(sizes.sum()) + 0.5 * self.ridge * float((U**2).sum())
-        return self.loss.value(residual, self.sample_weight) + penalty + self.offset
+        return self.beta * float(sizes.sum()) + 0.5 * self.ridge * float((U**2).sum())
 
     def dual_objective(self, z: Array, norm: float, excess: float = 0.0) -> float:
         r"""Return the best dual objective among multiples of z, given its dual norm N(z).
@@ -100,7 +137,7 @@ class Problem:
         value = self.loss.dual_objective(z, self.y, self.sample_weight, limit)[0]
         if self.ridge > 0.0:
             value = max(value, self.loss.dual_value(z, self.y, self.sample_weight) - excess)
-        return value + self.offset
+        return value
 
     def violation_cost(self, values: Array, pattern: NDArray[np.int64]) -> float:
         """Return ``excess`` of `dual_objective`, given all ||X^T D_g z|| / omega_g above beta."""
@@ -110,36 +147,33 @@ class Problem:
         return float(violations @ violations) / (2.0 * self.ridge)
 
     def constant_multiplier(self) -> Array:
-        """Return the multiplier z at the best constant prediction, where no neuron is in use."""
-        constant = self.sample_weight @ self.y if self.intercept else 0.0
-        return self.loss.multiplier(self.y - constant, self.sample_weight)
+        """Return the multiplier z at the best constant prediction, where no neuron is in use.
+
+        At a kink of the loss one of many: its norm bounds the smallest beta without neurons.
+        """
+        problem, nothing = (
+            replace(self, loss=self.loss.smooth(self.y, _SHARP)),
+            np.zeros(len(self.X)),
+        )
+        return problem.multiplier(nothing + problem.best_shift(nothing))
 
     def merged(self) -> tuple["Problem", NDArray[np.int64]]:
         """Return the same problem with equal rows merged, and where each row first stood.
 
-        A row has the joint weight of its copies, and their targets' weighted mean, at the cost of
-        a constant loss. Copies of a row share a kink, so the tests on faces, which look at one row
-        at a time, need this.
+        Copies of a row share a kink, so the tests on faces, which look at one row at a time, need
+        this. Their targets and weights stay apart.
         """
         X, first, group = np.unique(self.X, axis=0, return_index=True, return_inverse=True)
         if len(X) == len(self.X):
             return self, np.arange(len(X))
-        group = group.reshape(-1)
-        weight: Array = np.bincount(group, self.sample_weight).astype(np.float64)
-        mean = np.bincount(group, self.sample_weight * self.y) / weight
         order = np.argsort(first)  # rows keep the order in which they first appear
-        offset = self.loss.value(self.y - mean[group], self.sample_weight)
-        merged = replace(
-            self,
-            X=np.ascontiguousarray(X[order]),
-            y=mean[order],
-            sample_weight=weight[order],
-            offset=self.offset + offset,
-        )
-        return merged, first[order]
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        copies = place[group.reshape(-1)].astype(np.int64)
+        return replace(self, X=np.ascontiguousarray(X[order]), copies=copies), first[order]
 
     def norm_bound(self, z: Array) -> float:
-        """Return a rigorous upper bound of N(z) from two eigenvalue problems.
+        """Return a rigorous upper bound of N(z), z on the rows, from two eigenvalue problems.
 
         For one sign, sum_i z_i (x_i u)_+ <= sqrt(sum_i z_i^+) sqrt(sum_i z_i^+ (x_i u)^2) by the
         Cauchy-Schwarz inequality. A free bias obeys |b| <= R ||w||, R = max ||x_i||, where the

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyconvex.backends import get_backend
-from pyconvex.column_generation import Neurons, Solver
+from pyconvex.column_generation import Solver
 from pyconvex.data import (
     check_choice,
     check_group_weights,
@@ -21,11 +21,13 @@ from pyconvex.data import (
     check_vector,
 )
 from pyconvex.dual_newton import DualNewton
-from pyconvex.losses import Array, check_loss
+from pyconvex.losses import Array, Loss, check_loss
 from pyconvex.monitor import Monitor, Record
+from pyconvex.neurons import Neurons
 from pyconvex.patterns import PatternSet, check_patterns
 from pyconvex.pricing import PatternPricing
 from pyconvex.program import Problem, Status, relative_gap
+from pyconvex.proximal_point import solve
 
 _NEWTON_SAMPLES = 5000  # up to which "auto" takes the engine with n x n systems
 
@@ -90,7 +92,7 @@ def solve_group_lasso(
     beta: float,
     cones: bool = False,
     engine: str = "auto",
-    loss: str = "squared",
+    loss: str | Loss = "squared",
     tol: float = 1e-6,
     intercept: bool = False,
     ridge: float = 0.0,
@@ -213,9 +215,9 @@ def solve_program(
     ``rows``: the samples that the problem keeps, of ``n_samples``.
     """
     problem = solver.problem
-    solution = solver.solve(start, monitor)
+    solution = solve(solver, start, monitor)
     neurons = solution.neurons
-    objective = problem.objective(neurons.residual, neurons.U, neurons.pattern)
+    objective = problem.objective(neurons.prediction, neurons.U, neurons.pattern)
     dual = min(solution.dual_objective, objective)  # where rounding has the last word
     multiplier = np.zeros(n_samples)
     multiplier[rows] = solution.multiplier
@@ -239,13 +241,13 @@ def solve_program(
     return result, neurons
 
 
-def _check_engine(engine: str, cones: bool, n_samples: int) -> str:
+def _check_engine(engine: str, cones: bool, problem: Problem) -> str:
     """Return "cd" or "newton"."""
     check_choice(engine, "engine", ("auto", "cd", "newton"))
     if engine == "newton" and cones:
         raise ValueError("engine='newton' does not know cones: pass engine='cd' or cones=False")
     if engine == "auto":
-        return "newton" if not cones and n_samples <= _NEWTON_SAMPLES else "cd"
+        return "newton" if not cones and len(problem.y) <= _NEWTON_SAMPLES else "cd"
     return engine
 
 
@@ -254,7 +256,7 @@ def make_problem(
     y: ArrayLike,
     beta: float,
     sample_weight: ArrayLike | None,
-    loss: str,
+    loss: str | Loss,
     *,
     intercept: bool,
     free_bias: bool = False,
@@ -268,6 +270,8 @@ def make_problem(
     else:
         rows = np.flatnonzero(weights)
         weights = weights[rows] / weights.sum()
+    chosen = check_loss(loss)
+    chosen.check_targets(y[rows], intercept=intercept)
     problem = Problem(
         X[rows] if len(rows) < len(X) else X,
         y[rows],
@@ -275,7 +279,7 @@ def make_problem(
         check_positive(beta, "beta"),
         intercept,
         free_bias,
-        loss=check_loss(loss),
+        loss=chosen,
     )
     return problem, rows
 
@@ -307,7 +311,7 @@ def pattern_solver(
     ``by_weights``: the gap must be proved by the residual of the weights that are returned.
     """
     packed = kept_rows(patterns, rows, kernels)
-    if _check_engine(engine, cones, len(rows)) == "newton":
+    if _check_engine(engine, cones, problem) == "newton":
         return DualNewton(problem, packed, kernels, tol, n_threads, by_weights)
     pricing = PatternPricing(packed, cones, kernels, n_threads)
     mode = kernels.FIXED if cones else kernels.GATED
@@ -337,7 +341,9 @@ def _warm(
         )
     signs = np.ones(len(result.active)) if result.signs is None else result.signs
     tight = np.full(result.coef.shape, -1)
-    return Neurons(result.coef, signs, tight, result.active, result.intercept, problem.y)
+    return Neurons(
+        result.coef, signs, tight, result.active, result.intercept, np.zeros(len(problem.X))
+    )
 
 
 def _warm_weights(U: ArrayLike, problem: Problem, n_patterns: int, cones: bool) -> Neurons:
@@ -350,4 +356,4 @@ def _warm_weights(U: ArrayLike, problem: Problem, n_patterns: int, cones: bool) 
         )
     active = np.flatnonzero(U.any(axis=1))
     tight = np.full((len(active), shape[1]), -1)
-    return Neurons(U[active], np.ones(len(active)), tight, active, 0.0, problem.y)
+    return Neurons(U[active], np.ones(len(active)), tight, active, 0.0, np.zeros(len(problem.X)))

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyconvex.bounded import MAX_RANK, BoundedPricing, is_provable, rank_of
-from pyconvex.column_generation import Neurons, Solver
+from pyconvex.column_generation import Solver
 from pyconvex.coordinates import Coordinates
 from pyconvex.data import check_choice, check_int
 from pyconvex.decode import encode
 from pyconvex.dual_newton import DualNewton
 from pyconvex.enumeration import enumerate_patterns
-from pyconvex.losses import Array
+from pyconvex.losses import Array, Loss
 from pyconvex.network import Network
+from pyconvex.neurons import Neurons, Solution
 from pyconvex.patterns import PatternSet, check_patterns
 from pyconvex.pricing import CellPricing, LocalPricing, PatternPricing, Run, run_whole
 from pyconvex.program import Problem
@@ -47,7 +48,7 @@ class Task:
         y: ArrayLike,
         beta: float | None,
         model: str,
-        loss: str,
+        loss: str | Loss,
         bias: str,
         patterns: str | int | PatternSet,
         sample_weight: ArrayLike | None,
@@ -91,13 +92,14 @@ class Task:
         """Return N(z) at the best constant prediction."""
         problem = replace(self.solver.problem, beta=0.0)
         nothing = Neurons.none(problem)
-        z = problem.constant_multiplier()
+        z = problem.at_rows(problem.constant_multiplier())
         pricing = self.solver.pricing
         if isinstance(pricing, BoundedPricing):
             norm = pricing.dual_norm(problem, z, run_whole)
         else:
             norm = pricing(problem, z, nothing.U, nothing.signs, run_whole, effort=4)[0]
-        size = problem.sample_weight @ (np.abs(problem.y) * np.linalg.norm(problem.X, axis=1))
+        start = problem.at_rows(problem.multiplier(np.zeros(len(problem.X))))
+        size = (np.abs(z) + np.abs(start)) @ np.linalg.norm(problem.X, axis=1)
         return norm if norm > _ROUNDING * size else 0.0
 
     def start(self, network: Network | None) -> Neurons:
@@ -110,19 +112,20 @@ class Task:
         patterns = None if crossing else self.patterns
         return encode(network, self.solver, self.coordinates, self.X, patterns)
 
-    def global_bound(self, neurons: Neurons, run: Run | None) -> float:
+    def global_bound(self, solution: Solution, run: Run | None) -> float:
         """Return a lower bound for networks of any width, from the dual norm over all patterns.
 
         Where that was neither priced nor proved, from the cheap bound of the norm. Without
         ``run`` nothing new is proved.
         """
         problem, pricing = self.solver.problem, self.solver.pricing
-        z = problem.loss.multiplier(neurons.residual, problem.sample_weight)
-        norm = problem.norm_bound(z)
+        neurons, z = solution.neurons, solution.multiplier
+        at_rows = problem.at_rows(z)
+        norm = problem.norm_bound(at_rows)
         if isinstance(pricing, CellPricing):
-            norm = pricing(problem, z, neurons.U, neurons.signs, run_whole, effort=2)[0]
+            norm = pricing(problem, at_rows, neurons.U, neurons.signs, run_whole, effort=2)[0]
         if isinstance(pricing, BoundedPricing):
-            norm = min(norm, pricing.bound(problem, z, run))
+            norm = min(norm, pricing.bound(problem, at_rows, run))
         return problem.dual_objective(z, norm)
 
 

@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.special import entr, xlogy
 
 from pyconvex import PatternSet
+from pyconvex.losses import Huber, Quantile
 
 
 def golden():
@@ -90,9 +92,74 @@ def dual_objective(z, y, weights, limit):
     return t * z @ y - 0.5 * t * t * z @ (z / weights)
 
 
+def conic_losses(name, f, y):
+    """The losses of all samples in cvxpy; "huber" with delta 0.5, "quantile" with tau 0.7."""
+    import cvxpy as cp
+
+    return {
+        "squared": lambda: 0.5 * cp.square(f - y),
+        "huber": lambda: 0.5 * cp.huber(f - y, 0.5),
+        "quantile": lambda: cp.maximum(0.7 * (y - f), -0.3 * (y - f)),
+        "poisson": lambda: cp.exp(f) - cp.multiply(y, f) + xlogy(y, y) - y,
+        "logistic": lambda: cp.logistic(-cp.multiply(y, f)),
+        "squared_hinge": lambda: 0.5 * cp.square(cp.pos(1 - cp.multiply(y, f))),
+        "hinge": lambda: cp.pos(1 - cp.multiply(y, f)),
+    }[name]()
+
+
+def losses(name, f, y):
+    """The same in NumPy."""
+    error, margin = f - y, y * f
+    return {
+        "squared": lambda: 0.5 * error**2,
+        "huber": lambda: np.where(abs(error) < 0.5, 0.5 * error**2, 0.5 * abs(error) - 0.125),
+        "quantile": lambda: np.where(error < 0, -0.7 * error, 0.3 * error),
+        "poisson": lambda: np.exp(f) - y * f + xlogy(y, y) - y,
+        "logistic": lambda: np.log1p(np.exp(-margin)),
+        "squared_hinge": lambda: 0.5 * np.maximum(1 - margin, 0) ** 2,
+        "hinge": lambda: np.maximum(1 - margin, 0),
+    }[name]()
+
+
+def dual_value(name, z, y, s):
+    """D(z) by the formulas of each loss; minus infinity outside the domain."""
+    q, p = z / s, y * z / s
+    value, inside = {
+        "squared": lambda: (y * q - 0.5 * q**2, q < np.inf),
+        "huber": lambda: (y * q - 0.5 * q**2, abs(q) <= 0.5 + 1e-9),
+        "quantile": lambda: (y * q, (q >= -0.3 - 1e-9) & (q <= 0.7 + 1e-9)),
+        "poisson": lambda: (
+            -xlogy(abs(y - q), abs(y - q)) + (y - q) + xlogy(y, y) - y,
+            y - q >= -1e-12,
+        ),
+        "logistic": lambda: (entr(abs(p)) + entr(abs(1 - p)), (p >= 0) & (p <= 1)),
+        "squared_hinge": lambda: (p - 0.5 * p**2, p >= 0),
+        "hinge": lambda: (p, (p >= -1e-9) & (p <= 1 + 1e-9)),
+    }[name]()
+    return s @ value if inside.all() else -np.inf
+
+
+def targets(name, f, seed=0):
+    """Targets that fit a loss: two classes, counts or noisy values of f."""
+    rng = np.random.default_rng(seed)
+    if name in ("logistic", "squared_hinge", "hinge"):
+        return np.where(f + 0.5 * rng.standard_normal(len(f)) > np.median(f), 1.0, -1.0)
+    if name == "poisson":
+        return rng.poisson(np.exp(np.clip(f, -2, 2))).astype(float)
+    return f + 0.1 * rng.standard_t(2, len(f))
+
+
+LOSSES = ("huber", "quantile", "poisson", "logistic", "squared_hinge", "hinge")
+
+
+def loss_object(name):
+    """What to pass as ``loss``, with the parameters of the formulas above."""
+    return {"huber": Huber(0.5), "quantile": Quantile(0.7)}.get(name, name)
+
+
 def conic_optimum(
     X, y, dense, beta, cones, intercept=False, free_bias=False, weights=None, ridge=0.0,
-    group_weights=None,
+    group_weights=None, loss="squared",
 ):  # fmt: skip
     """The optimum of the program over given patterns, by cvxpy and Clarabel."""
     import cvxpy as cp
@@ -111,6 +178,7 @@ def conic_optimum(
         penalty = penalty + 0.5 * ridge * cp.sum_squares(u)
         if cones:
             constraints.append((np.where(pattern, 1.0, -1.0)[:, np.newaxis] * X) @ u >= 0)
-    loss = 0.5 * cp.sum_squares(cp.multiply(np.sqrt(weights / weights.sum()), y - prediction))
-    accuracy = {f"tol_{name}": 1e-10 for name in ("gap_abs", "gap_rel", "feas")}
-    return cp.Problem(cp.Minimize(loss + penalty), constraints).solve("CLARABEL", **accuracy)
+    total = weights / weights.sum() @ conic_losses(loss, prediction, y)
+    digits = 1e-10 if loss == "squared" else 1e-8
+    accuracy = {f"tol_{name}": digits for name in ("gap_abs", "gap_rel", "feas")}
+    return cp.Problem(cp.Minimize(total + penalty), constraints).solve("CLARABEL", **accuracy)

@@ -137,11 +137,14 @@ def test_provable_norm():
     problem = Problem(X, y, np.full(n, 1 / n), 0.05)
     z = 0.9 * y / n
     objective = problem.dual_objective(z, 0.05) * 1.001
-    norm = provable_norm(problem, z, 0.05, objective, 0.01)
+
+    def gap_of(norm):
+        return relative_gap(objective, problem.dual_objective(z, norm))
+
+    norm = provable_norm(0.05, 1e-9, gap_of, 0.01)
     assert norm > 0.05
-    assert relative_gap(objective, problem.dual_objective(z, norm)) <= 0.01
-    assert relative_gap(objective, problem.dual_objective(z, norm * 1.000001)) > 0.01
-    assert provable_norm(problem, 0.0 * z, 0.05, 0.0, 0.01) == np.inf
+    assert gap_of(norm) <= 0.01 < gap_of(norm * 1.000001)
+    assert provable_norm(0.05, 1e-9, lambda norm: 0.0, 0.01) == np.inf
 
 
 @pytest.mark.parametrize("seed", range(50))

@@ -6,8 +6,8 @@ from pyconvex import fit
 from pyconvex.backends import get_backend
 from pyconvex.coordinates import Coordinates
 from pyconvex.decode import decode
+from pyconvex.neurons import Neurons
 from pyconvex.program import Problem
-from pyconvex.solver import Neurons
 
 import oracles
 

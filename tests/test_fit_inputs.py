@@ -34,7 +34,7 @@ BAD = [
     ({"sample_weight": -np.ones(12)}, ValueError, "sample_weight has negative entries: use"),
     ({"sample_weight": np.zeros(12)}, ValueError, "sample_weight is zero everywhere: give"),
     ({"model": "gelu"}, ValueError, "model must be one of 'relu', 'gated_relu', got 'gelu'"),
-    ({"loss": "mse"}, ValueError, "loss must be one of 'squared', got 'mse'"),
+    ({"loss": "mse"}, ValueError, "loss must be one of 'squared', 'huber', .* got 'mse'"),
     ({"bias": True}, ValueError, "bias must be one of 'free', 'decayed', 'none', got True"),
     ({"patterns": "some"}, ValueError, "patterns must be one of 'auto', 'all', got 'some'"),
     ({"patterns": 0}, ValueError, "patterns must be an integer >= 1, got 0"),
