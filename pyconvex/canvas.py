@@ -44,14 +44,19 @@ def axes(ax: Any, size: tuple[float, float] | None = None) -> "Axes":
     return found
 
 
-def legend_below(ax: "Axes", styles: list[dict[str, Any]]) -> None:
-    """Put a legend of line styles, if there are any, below the axes, where it hides nothing."""
+def legend_below(ax: "Axes", styles: list[dict[str, Any]], drop: float = 0.45) -> None:
+    """Put a legend of line styles, if there are any, below the axes, where it hides nothing.
+
+    ``drop``: how far below, in inches: room for the ticks and the label of the axis.
+    """
     from matplotlib.lines import Line2D
+    from matplotlib.transforms import ScaledTranslation
 
     if styles:
+        below = ScaledTranslation(0.0, -drop, ax.figure.dpi_scale_trans)
         ax.legend(
-            handles=[Line2D([], [], **style) for style in styles],
-            loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False,
+            handles=[Line2D([], [], **style) for style in styles], loc="upper center",
+            bbox_to_anchor=(0.5, 0.0), bbox_transform=ax.transAxes + below, ncols=2, frameon=False,
         )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyconvex.canvas import NEGATIVE, PLAIN, axes, check_axes, need_matplotlib
+from pyconvex.canvas import NEGATIVE, PLAIN, axes, check_axes, legend_below, need_matplotlib
 from pyconvex.data import check_choice
 from pyconvex.fit import Fit
 from pyconvex.losses import Array
@@ -81,7 +81,7 @@ def plot_history(
     draw = _draw_gaps if quantity == "gap" else _draw_objectives
     draw(drawn, fits, colours)
     drawn.set_xlabel("seconds")
-    drawn.margins(x=0.02)
+    drawn.set_xlim(left=0.0)
     _explain(drawn, fits, colours, names, quantity)
     return drawn
 
@@ -206,8 +206,6 @@ def _explain(
     ax: "Axes", fits: list[Any], colours: list[Any], names: list[str] | None, quantity: str
 ) -> None:
     """Say which line is which, and which figures are estimates."""
-    from matplotlib.lines import Line2D
-
     if names is None and len(fits) > _LISTED and (scale := _scale(fits)) is not None:
         ax.figure.colorbar(scale, ax=ax, label=r"weight decay $\beta$")
     if names is not None:
@@ -217,8 +215,7 @@ def _explain(
     else:
         styles = []
     if not (len(fits) == 1 and names is None) and any(map(_estimated, fits)):
-        what = "gap" if quantity == "gap" else "dual objective"
-        styles.append({"color": PLAIN, "linestyle": "--", "label": f"{what} estimated on the way"})
+        styles.append({"color": PLAIN, "linestyle": "--", "label": "estimated by local search"})
     levels = {fit.certificate for fit in fits}
     mark = {"color": _DUAL if (len(fits), quantity) == (1, "objectives") else PLAIN}
     for level, meaning in _MEANINGS.items():
@@ -226,12 +223,12 @@ def _explain(
             face = "white" if level == "local" else mark["color"]
             dot = {**mark, "marker": "o", "linestyle": "none", "markerfacecolor": face}
             styles.append({**dot, "label": f"{level}: {meaning}"})
-    ax.legend(handles=[Line2D([], [], **one) for one in styles], frameon=False, fontsize="small")
+    legend_below(ax, styles)
 
 
 def _styles_of_one(fit: Any, quantity: str) -> list[dict[str, Any]]:
     what, colour = ("relative gap", PLAIN) if quantity == "gap" else ("dual objective", _DUAL)
     style: dict[str, Any] = {"color": colour, "label": what}
     if _estimated(fit):
-        style |= {"linestyle": "--", "label": f"{what}, estimated on the way"}
+        style |= {"linestyle": "--", "label": f"{what}, estimated"}
     return [style] if quantity == "gap" else [{"color": PLAIN, "label": "objective"}, style]

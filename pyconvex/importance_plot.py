@@ -13,6 +13,7 @@ from pyconvex.canvas import (
     axes,
     check_axes,
     counted,
+    legend_below,
     need_matplotlib,
 )
 from pyconvex.data import check_choice, check_int
@@ -22,6 +23,8 @@ from pyconvex.subject import feature_names_of, network_of
 
 if TYPE_CHECKING:  # matplotlib is optional: only a call loads it
     from matplotlib.axes import Axes
+
+_LABEL = 0.75  # inches from the axes to below the formula
 
 
 def plot_importance(
@@ -89,10 +92,11 @@ def _draw_features(network: Network, names: list[str], n_most: int, given: Any) 
     shown = _most(hidden + linear, n_most)
     ax = axes(given, _figure_size(len(shown)))
     places = np.arange(len(shown))
-    ax.barh(places, hidden[shown], color=PLAIN, label="neurons")
+    ax.barh(places, hidden[shown], color=PLAIN)
     if skip is not None:
-        ax.barh(places, linear[shown], left=hidden[shown], color=OTHER, label="linear part")
-        ax.legend(frameon=False, loc="lower right")
+        ax.barh(places, linear[shown], left=hidden[shown], color=OTHER)
+        parts = (("neurons", PLAIN), ("linear part", OTHER))
+        legend_below(ax, [_square(label, colour) for label, colour in parts], _LABEL)
     label = r"importance $\sqrt{\sum_j (\alpha_j w_{jk})^2}$"
     label += r" $+\ |c_k|$" if skip is not None else ""
     _finish(ax, [names[k] for k in shown], label, len(names), "feature")
@@ -105,13 +109,12 @@ def _draw_neurons(network: Network, n_most: int, given: Any) -> "Axes":
     ax = axes(given, _figure_size(len(shown)))
     if network.output_weights.ndim == 1:
         positive = network.output_weights[shown] > 0.0
-        for mask, colour, sign in ((positive, POSITIVE, ">"), (~positive, NEGATIVE, "<")):
-            places = np.flatnonzero(mask)
-            label = f"output weight {sign} 0"
-            if len(places):
-                ax.barh(places, sizes[shown][mask], color=colour, label=label)
-        if len(shown):
-            ax.legend(frameon=False, loc="lower right")
+        styles = []
+        for mask, colour, sign in ((~positive, NEGATIVE, "<"), (positive, POSITIVE, ">")):
+            ax.barh(np.flatnonzero(mask), sizes[shown][mask], color=colour)
+            if mask.any():
+                styles.append(_square(f"output weight {sign} 0", colour))
+        legend_below(ax, styles)
     else:
         ax.barh(np.arange(len(shown)), sizes[shown], color=PLAIN)
     names = [f"neuron {j}" for j in shown]
@@ -138,6 +141,11 @@ def _norms(weights: Array) -> Array:
     columns = weights[:, np.newaxis] if weights.ndim == 1 else weights
     norms: Array = np.linalg.norm(columns, axis=1)
     return norms
+
+
+def _square(label: str, colour: str) -> dict[str, Any]:
+    """Return an entry of the legend."""
+    return {"label": label, "color": colour, "marker": "s", "markersize": 8.0, "linestyle": "none"}
 
 
 def _most(sizes: Array, n_most: int) -> Any:

@@ -44,7 +44,7 @@ def plot_prediction(
     *,
     output: int = 0,
     limits: ArrayLike | None = None,
-    max_kinks: int = 50,
+    max_kinks: int = 30,
     feature_names: ArrayLike | None = None,
 ) -> "Axes":
     """Draw what a model of one or two features predicts, and where its neurons switch.
@@ -215,7 +215,7 @@ def _draw_curve(
     ax = axes(given)
     if X is not None and targets.values is not None and targets.look is not None:
         look = targets.look if targets.look.labels else Look.plain(len(X))
-        draw_samples(ax, np.column_stack([X[:, 0], targets.values]), look, size=20.0)
+        draw_samples(ax, np.column_stack([X[:, 0], targets.values]), look, size=35.0)
     ax.plot(grid, values, color=_DARK, linewidth=1.5, zorder=3.5)
     drawn = shown.take(seen)
     if len(drawn):
@@ -252,7 +252,7 @@ def _draw_fill(
     label = "decision function" if is_classifier(model) else "prediction"
     ax.figure.colorbar(fill, ax=ax, label=label)
     drawn = kinks.take(seen)
-    draw_lines(ax, drawn, ends, _DARK, 0.8 * shrink(len(drawn), 16))
+    draw_lines(ax, drawn, ends, _DARK, 0.7 * shrink(len(drawn), 16))
     styles = sign_styles(drawn, (_DARK, _DARK))
     boundary = targets.boundary
     if boundary is not None and values.min() < boundary < values.max():
