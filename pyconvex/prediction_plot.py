@@ -179,11 +179,7 @@ def _labels(classes: Any, y: NDArray[Any], n_samples: int, output: int) -> _Targ
 def _window(limits: ArrayLike | None, X: Array | None, kinks: Kinks, n_features: int) -> Array:
     """Return lowest and highest value to draw of each feature, (n_features, 2)."""
     if limits is not None:
-        found = check_matrix(np.reshape(limits, (-1, 2)), "limits")
-        if found.shape != (n_features, 2) or not (found[:, 0] < found[:, 1]).all():
-            form = "(low, high)" if n_features == 1 else "((low, high), (low, high))"
-            raise ValueError(f"limits must be {form} with low < high, got {limits!r}")
-        return found
+        return _check_limits(limits, n_features)
     ends, margin = X, 0.05
     if ends is None and n_features == 1:
         ends, margin = (kinks.offsets / kinks.normals[:, 0])[:, np.newaxis], 0.25
@@ -192,6 +188,14 @@ def _window(limits: ArrayLike | None, X: Array | None, kinks: Kinks, n_features:
     low, high = ends.min(axis=0), ends.max(axis=0)
     width = np.where(high > low, margin * (high - low), 1.0)
     return np.column_stack([low - width, high + width])
+
+
+def _check_limits(limits: ArrayLike, n_features: int) -> Array:
+    found = check_matrix(np.atleast_2d(np.asarray(limits)), "limits")
+    if found.shape != (n_features, 2) or not (found[:, 0] < found[:, 1]).all():
+        form = "(low, high)" if n_features == 1 else "((low, high), (low, high))"
+        raise ValueError(f"limits must be {form} with low < high, got {limits!r}")
+    return found
 
 
 def _draw_curve(
