@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 # One colour per sign, for classes and output weights alike: a neuron of a colour pulls its active
 # side towards the class of that colour. Okabe & Ito's blue, vermilion and bluish green.
 NEGATIVE, POSITIVE, PLAIN, OTHER = "#0072B2", "#D55E00", "#444444", "#009E73"
+DARK = "#222222"  # what is drawn over colours
 
 
 def need_matplotlib(caller: str) -> None:

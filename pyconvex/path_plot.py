@@ -63,9 +63,17 @@ def plot_curve(
 def plot_tracks(betas: Array, networks: Sequence[Network], ax: Any) -> "Axes":
     """Draw the penalised norm of each neuron over the weight decay."""
     drawn = _axes(ax, betas)
-    for positive, points, norms in tracks(networks):
+    found = tracks(networks)
+    largest = max((max(track.norms) for track in found), default=0.0) or 1.0
+    for positive, points, norms in found:
         colour, line = (POSITIVE, "-") if positive else (NEGATIVE, "--")
-        drawn.plot(betas[points], norms, color=colour, linestyle=line, linewidth=1.2, alpha=0.8)
+        weight = (
+            max(norms) / largest
+        ) ** 0.5  # small neurons are many: they stay in the background
+        drawn.plot(
+            betas[points], norms, color=colour, linestyle=line,
+            linewidth=0.5 + weight, alpha=0.3 + 0.6 * weight,
+        )  # fmt: skip
     for colour, line, sign in ((POSITIVE, "-", ">"), (NEGATIVE, "--", "<")):
         drawn.plot([], [], color=colour, linestyle=line, label=f"output weight {sign} 0")
     drawn.legend(frameon=False)

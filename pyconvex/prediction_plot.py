@@ -1,15 +1,16 @@
 """Pictures of what a model predicts over one or two features."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.canvas import axes, check_axes, counted, legend_below, need_matplotlib, shrink
+from pyconvex.canvas import DARK, axes, check_axes, counted, legend_below, need_matplotlib
 from pyconvex.data import check_int, check_matrix, check_vector
-from pyconvex.kink_plot import Kinks, clip, draw_lines, draw_points, sign_styles
+from pyconvex.fill_plot import draw_fill
+from pyconvex.kink_plot import Kinks, draw_points, sign_styles
 from pyconvex.losses import Array
-from pyconvex.sample_plot import Look, draw_samples
+from pyconvex.sample_plot import Look, Targets, draw_samples
 from pyconvex.subject import (
     check_output,
     feature_names_of,
@@ -23,17 +24,6 @@ if TYPE_CHECKING:  # matplotlib is optional: only a call loads it
     from matplotlib.axes import Axes
 
 _POINTS = 1000  # of a curve, besides the kinks
-_PIXELS = 200  # per side of a filled contour
-_LEVELS = 16  # of colour
-_DARK, _PALE = "#222222", 0.55  # lines on a fill, and how much white the fill has
-
-
-class _Targets(NamedTuple):
-    """Targets as numbers, how their samples look, and where two classes part."""
-
-    values: Array | None  # (n_samples,)
-    look: Look | None
-    boundary: float | None
 
 
 def plot_prediction(
@@ -113,7 +103,7 @@ def plot_prediction(
     if n_features == 1:
         drawn = _draw_curve(network, data, targets, kinks, shown, window[0], output, ax)
     else:
-        drawn = _draw_fill(network, data, targets, shown, window, output, ax)
+        drawn = draw_fill(network, data, targets, shown, window, output, ax)
         drawn.set_ylabel(names[1])
     drawn.set_xlabel(names[0])
     _entitle(drawn, len(shown), len(kinks), find_network(network) is not None)
@@ -147,11 +137,11 @@ def _kinks(model: Any, n_features: int, output: int) -> Kinks:
     return Kinks.of(network, check_output(output, n_outputs))
 
 
-def _targets(model: Any, X: Array | None, y: ArrayLike | None, output: int) -> _Targets:
+def _targets(model: Any, X: Array | None, y: ArrayLike | None, output: int) -> Targets:
     """Return targets as numbers on the scale of the prediction."""
     boundary = 0.0 if is_classifier(model) else None
     if y is None:
-        return _Targets(None, None if X is None else Look.plain(len(X)), boundary)
+        return Targets(None, None if X is None else Look.plain(len(X)), boundary)
     if X is None:
         raise ValueError("y needs X: pass the data too, so that the samples have a place")
     if is_classifier(model):
@@ -162,10 +152,10 @@ def _targets(model: Any, X: Array | None, y: ArrayLike | None, output: int) -> _
     values = check_vector(y, "y", len(X))
     ends = np.unique(values)
     middle = float(ends.mean()) if len(ends) == 2 else None
-    return _Targets(values, Look.of(values, len(X)), middle)
+    return Targets(values, Look.of(values, len(X)), middle)
 
 
-def _labels(classes: Any, y: NDArray[Any], n_samples: int, output: int) -> _Targets:
+def _labels(classes: Any, y: NDArray[Any], n_samples: int, output: int) -> Targets:
     """Return +1 for the class that the decision function is for, -1 for others."""
     if y.shape != (n_samples,):
         raise ValueError(f"y has shape {y.shape} but X has {n_samples} rows: pass one label each")
@@ -173,7 +163,7 @@ def _labels(classes: Any, y: NDArray[Any], n_samples: int, output: int) -> _Targ
     names = tuple(f"y = {name}" for name in classes)
     if len(classes) != 2:
         names = "other classes", names[output]
-    return _Targets(np.where(upper, 1.0, -1.0), Look.of_classes(upper, names), 0.0)
+    return Targets(np.where(upper, 1.0, -1.0), Look.of_classes(upper, names), 0.0)
 
 
 def _window(limits: ArrayLike | None, X: Array | None, kinks: Kinks, n_features: int) -> Array:
@@ -201,7 +191,7 @@ def _check_limits(limits: ArrayLike, n_features: int) -> Array:
 def _draw_curve(
     model: Any,
     X: Array | None,
-    targets: _Targets,
+    targets: Targets,
     kinks: Kinks,
     shown: Kinks,
     window: Array,
@@ -220,7 +210,7 @@ def _draw_curve(
     if X is not None and targets.values is not None and targets.look is not None:
         look = targets.look if targets.look.labels else Look.plain(len(X))
         draw_samples(ax, np.column_stack([X[:, 0], targets.values]), look, size=35.0)
-    ax.plot(grid, values, color=_DARK, linewidth=1.5, zorder=3.5)
+    ax.plot(grid, values, color=DARK, linewidth=1.5, zorder=3.5)
     drawn = shown.take(seen)
     if len(drawn):
         draw_points(ax, drawn, places, heights)
@@ -236,69 +226,6 @@ def _places(kinks: Kinks, window: Array) -> tuple[Array, NDArray[np.intp]]:
     places = kinks.offsets * kinks.normals[:, 0]  # normals are +-1
     seen = np.flatnonzero((places >= window[0]) & (places <= window[1]))
     return places[seen], seen
-
-
-def _draw_fill(
-    model: Any,
-    X: Array | None,
-    targets: _Targets,
-    kinks: Kinks,
-    window: Array,
-    output: int,
-    given: Any,
-) -> "Axes":
-    sides = [np.linspace(side[0], side[1], _PIXELS) for side in window]
-    plane = np.stack([part.ravel() for part in np.meshgrid(*sides)], axis=1)
-    values = output_of(model, plane, output).reshape(_PIXELS, _PIXELS)
-    seen, ends = clip(kinks, window.mean(axis=1), 0.5 * (window[:, 1] - window[:, 0]))
-    ax = axes(given)
-    fill = _fill(ax, sides, values, targets)
-    label = "decision function" if is_classifier(model) else "prediction"
-    ax.figure.colorbar(fill, ax=ax, label=label)
-    drawn = kinks.take(seen)
-    draw_lines(ax, drawn, ends, _DARK, 0.7 * shrink(len(drawn), 16))
-    styles = sign_styles(drawn, (_DARK, _DARK))
-    boundary = targets.boundary
-    if boundary is not None and values.min() < boundary < values.max():
-        ax.contour(*sides, values, [boundary], colors="white", linewidths=4.0)
-        ax.contour(*sides, values, [boundary], colors="black", linewidths=2.5)
-        styles.append({"label": "boundary", "color": "black", "linewidth": 2.5})
-    if X is not None and targets.look is not None:
-        look = targets.look
-        if look.scale is not None:  # the colours of the fill: a good fit hides its samples
-            look = look._replace(colours=fill.to_rgba(targets.values))
-        draw_samples(ax, X, look, edge=_DARK)
-        styles += look.styles
-    legend_below(ax, styles)
-    ax.set(xlim=window[0], ylim=window[1])
-    return ax
-
-
-def _fill(ax: "Axes", sides: list[Array], values: Array, targets: _Targets) -> Any:
-    """Draw the filled contour: around the boundary of classes, or over all values and targets."""
-    from matplotlib.ticker import MaxNLocator
-
-    ends = [values.min(), values.max()]
-    if targets.boundary is not None:
-        reach = float(np.abs(values - targets.boundary).max()) or 1.0
-        ends = [targets.boundary - reach, targets.boundary + reach]
-    elif targets.values is not None:
-        ends = [min(ends[0], targets.values.min()), max(ends[1], targets.values.max())]
-    if ends[1] - ends[0] <= 1e-9 * max(map(abs, ends)):  # constant but for rounding
-        ends = [ends[0] - 0.5, ends[1] + 0.5]
-    levels = MaxNLocator(_LEVELS).tick_values(*ends)
-    return ax.contourf(*sides, values, levels, cmap=_pale(targets.boundary is not None))
-
-
-def _pale(classes: bool) -> Any:
-    """Return a colour map on which lines and points stand out."""
-    from matplotlib import colormaps
-    from matplotlib.colors import LinearSegmentedColormap
-
-    if classes:
-        return LinearSegmentedColormap.from_list("classes", ["#6BA8D6", "#F7F7F7", "#EBA070"])
-    colours = colormaps["viridis"](np.linspace(0.0, 1.0, 64))[:, :3]
-    return LinearSegmentedColormap.from_list("pale", _PALE * 1.0 + (1.0 - _PALE) * colours)
 
 
 def _entitle(ax: "Axes", shown: int, total: int, has_network: bool) -> None:

@@ -60,6 +60,14 @@ class Look(NamedTuple):
         ]
 
 
+class Targets(NamedTuple):
+    """Targets as numbers, how their samples look, and where two classes part."""
+
+    values: Array | None  # (n_samples,)
+    look: Look | None
+    boundary: float | None
+
+
 def draw_samples(
     ax: "Axes", points: Array, look: Look, *, size: float = 50.0, edge: str = "white"
 ) -> None:

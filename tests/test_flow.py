@@ -43,6 +43,7 @@ LEVEL = {
     "kink_plot": 5,
     "sample_plot": 3,
     "subject": 5,
+    "fill_plot": 6,
     "path_plot": 12,
     "group_lasso_path": 11,
     "path": 13,

@@ -132,6 +132,14 @@ def test_boundary_of_two_classes():
     assert "boundary" not in labels(plot_prediction(positive, X, y))
 
 
+def test_colours_are_centred_on_the_boundary():
+    y = np.where(X[:, 0] > 0.0, 1.0, 0.0)  # the boundary is at 0.5
+    fill = plot_prediction(PLANE, X, y).figure.axes[1]._colorbar.mappable
+    white = np.array(fill.to_rgba(0.5))
+    assert white[:3].min() > 0.9
+    np.testing.assert_allclose(fill.norm.vmin + fill.norm.vmax, 1.0)
+
+
 def test_targets_share_the_colours_of_the_fill():
     flat = Network(np.zeros((0, 2)), [], [], 3.0)
     low, high = plot_prediction(flat, X, X[:, 0] * 100.0).figure.axes[1].get_ylim()
