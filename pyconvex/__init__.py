@@ -32,6 +32,9 @@ _PUBLIC = {
     "Path": "path",
     "path": "path",
     "plot_arrangement": "plotting",
+    "plot_history": "history_plot",
+    "plot_importance": "importance_plot",
+    "plot_prediction": "prediction_plot",
     "__version__": "config",
     "get_cmake_dir": "config",
     "get_include": "config",
@@ -50,11 +53,14 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test compar
     from pyconvex.fit import beta_max as beta_max
     from pyconvex.fit import fit as fit
     from pyconvex.group_lasso_path import group_lasso_path as group_lasso_path
+    from pyconvex.history_plot import plot_history as plot_history
+    from pyconvex.importance_plot import plot_importance as plot_importance
     from pyconvex.network import Network as Network
     from pyconvex.path import Path as Path
     from pyconvex.path import path as path
     from pyconvex.patterns import PatternSet as PatternSet
     from pyconvex.plotting import plot_arrangement as plot_arrangement
+    from pyconvex.prediction_plot import plot_prediction as plot_prediction
     from pyconvex.price import Pricing as Pricing
     from pyconvex.price import price as price
     from pyconvex.program import Status as Status

@@ -16,6 +16,8 @@ import numpy as np
 from pyconvex.data import check_int, check_time_limit
 from pyconvex.program import Status, relative_gap
 
+_TICK = 0.5  # seconds between two looks at a progress bar while a kernel runs
+
 
 @dataclass(frozen=True)
 class Record:
@@ -46,7 +48,8 @@ class Monitor:
     thread of their own (`run`) while this one waits, and look at ``stop`` now and then.
 
     Several solves may share one monitor, with `next_solve` after each: clock, callback, Ctrl-C
-    and bar go on. Given ``n_solves``, the bar counts solves instead of rounds.
+    and bar go on. Given ``n_solves``, the bar counts solves instead of rounds. It writes to
+    stderr, and an error before the first round wipes it away.
     """
 
     def __init__(
@@ -67,11 +70,13 @@ class Monitor:
         self._previous: Any = None
         self._pool = ThreadPoolExecutor(1)
         self._start = time.perf_counter()
-        self._bar: Any = _progress_bar(n_solves) if verbose else None
-        self._bar_of_rounds = n_solves is None
+        self._verbose, self._n_solves = bool(verbose), n_solves
+        self._bar: Any = None
         self.history: list[Record] = []
+        self._recorded = False
 
     def __enter__(self) -> "Monitor":
+        self._bar = _progress_bar(self._n_solves) if self._verbose else None
         main = threading.current_thread() is threading.main_thread()
         if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._previous = signal.signal(signal.SIGINT, self._interrupt)
@@ -84,11 +89,14 @@ class Monitor:
         trace: TracebackType | None,
     ) -> None:
         self.stop[0] = 1
-        self._pool.shutdown()
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-        if self._bar is not None:
-            self._bar.close()
+        try:
+            self._pool.shutdown()
+        finally:  # whatever comes while kernels end
+            if self._previous is not None:
+                signal.signal(signal.SIGINT, self._previous)
+            if self._bar is not None:
+                self._bar.leave = error is None or self._recorded
+                self._bar.close()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._interrupted:
@@ -98,13 +106,17 @@ class Monitor:
 
     def run(self, kernel: Callable[..., Any], *args: Any) -> Any:
         """Call kernel(*args, stop); Ctrl-C and the time limit set stop while it runs."""
-        left = self.deadline - self.seconds
         task = self._pool.submit(kernel, *args, self.stop)
-        try:
-            return task.result(None if math.isinf(left) else max(left, 0.0))
-        except FutureTimeoutError:
-            self.stop[0] = 1
-            return task.result()
+        while True:
+            left = max(self.deadline - self.seconds, 0.0)
+            wait = left if self._bar is None else min(left, _TICK)
+            try:
+                return task.result(None if math.isinf(wait) else wait)
+            except FutureTimeoutError:
+                if wait == left:
+                    self.stop[0] = 1
+                    return task.result()
+                self._bar.refresh()  # its clock goes on
 
     @property
     def seconds(self) -> float:
@@ -119,14 +131,23 @@ class Monitor:
         """Take down a round; return why the solve must end now, None if it may go on."""
         record = Record(objective, dual_objective, n_neurons, self.seconds)
         self.history.append(record)
+        self._recorded = True
         if self._bar is not None:
-            gap = relative_gap(objective, dual_objective)
-            self._bar.set_postfix(objective=f"{objective:.6g}", gap=f"{gap:.1e}", neurons=n_neurons)
-            self._bar.update(self._bar_of_rounds)
+            self._show(record)
         if self._callback is not None and self._callback(record) is True:
             self._interrupted = True
         too_many = Status.MAX_ITER if len(self.history) > self.max_iter else None
         return self.ended() or too_many
+
+    def _show(self, record: Record) -> None:
+        """Tell the bar; it is drawn ten times a second at most."""
+        shown: dict[str, Any] = {"objective": f"{record.objective:.6g}"}
+        shown["gap"] = f"{relative_gap(record.objective, record.dual_objective):.1e}"
+        shown["neurons"] = record.n_neurons
+        if self._n_solves is not None:
+            shown["round"] = len(self.history)
+        self._bar.set_postfix(shown, refresh=False)
+        self._bar.update(self._n_solves is None)
 
     def ended(self) -> Status | None:
         """Tell whether callback, Ctrl-C or the time limit end all solves."""
@@ -147,5 +168,7 @@ class Monitor:
 def _progress_bar(n_solves: int | None) -> Any:
     from tqdm.auto import tqdm
 
-    unit = "round" if n_solves is None else "point"
-    return tqdm(desc="pyconvex", unit=unit, total=n_solves)
+    # How many rounds are left nobody knows. miniters: else tqdm would skip rounds within a point,
+    # which leave the count as it is.
+    style = "{desc}: round {n} [{elapsed}{postfix}]" if n_solves is None else None
+    return tqdm(desc="pyconvex", unit="point", total=n_solves, bar_format=style, miniters=0)

@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from pyconvex.canvas import NEGATIVE, PLAIN, POSITIVE, axes, need_matplotlib
 from pyconvex.losses import Array
 from pyconvex.network import Network
 
 if TYPE_CHECKING:  # matplotlib is optional: only a call loads it
     from matplotlib.axes import Axes
 
-_NEGATIVE, _POSITIVE, _PLAIN = "#0072B2", "#D55E00", "#444444"  # as in plot_arrangement
+_SHORT = 200.0  # up to this ratio powers of ten alone would leave an axis almost without numbers
 _NEAREST = 0.9  # least cosine between two directions that count as one neuron
 
 
@@ -45,29 +46,39 @@ def plot_curve(
     lowest: bool = False,
 ) -> "Axes":
     """Draw one value per weight decay, with a mark at the lowest if asked."""
-    axes = _axes(ax)
+    drawn = _axes(ax, betas)
     style = "steps-mid" if steps else "default"
-    axes.plot(betas, values, ".-", color=_PLAIN, drawstyle=style, linewidth=1.2, markersize=4.0)
+    drawn.plot(betas, values, ".-", color=PLAIN, drawstyle=style, linewidth=1.2, markersize=4.0)
     if lowest and len(values):
         best = int(np.argmin(values))
         name = f"lowest: {values[best]:.4g} at beta = {betas[best]:.3g}"
-        axes.plot(betas[best], values[best], "o", color=_POSITIVE, label=name)
-        axes.legend(frameon=False)
-    axes.set_ylabel(label)
-    return axes
+        drawn.plot(betas[best], values[best], "o", color=POSITIVE, label=name)
+        drawn.legend(frameon=False)
+    if steps:  # these are numbers of something
+        drawn.locator_params(axis="y", integer=True)
+    drawn.set_ylabel(label)
+    return drawn
 
 
 def plot_tracks(betas: Array, networks: Sequence[Network], ax: Any) -> "Axes":
     """Draw the penalised norm of each neuron over the weight decay."""
-    axes = _axes(ax)
-    for positive, points, norms in tracks(networks):
-        colour, line = (_POSITIVE, "-") if positive else (_NEGATIVE, "--")
-        axes.plot(betas[points], norms, color=colour, linestyle=line, linewidth=1.2, alpha=0.8)
-    for colour, line, sign in ((_POSITIVE, "-", ">"), (_NEGATIVE, "--", "<")):
-        axes.plot([], [], color=colour, linestyle=line, label=f"output weight {sign} 0")
-    axes.legend(frameon=False)
-    axes.set_ylabel(r"penalised norm $|\alpha_j|\,\|w_j\|$")
-    return axes
+    drawn = _axes(ax, betas)
+    found = tracks(networks)
+    largest = max((max(track.norms) for track in found), default=0.0) or 1.0
+    for positive, points, norms in found:
+        colour, line = (POSITIVE, "-") if positive else (NEGATIVE, "--")
+        weight = (
+            max(norms) / largest
+        ) ** 0.5  # small neurons are many: they stay in the background
+        drawn.plot(
+            betas[points], norms, color=colour, linestyle=line,
+            linewidth=0.5 + weight, alpha=0.3 + 0.6 * weight,
+        )  # fmt: skip
+    for colour, line, sign in ((POSITIVE, "-", ">"), (NEGATIVE, "--", "<")):
+        drawn.plot([], [], color=colour, linestyle=line, label=f"output weight {sign} 0")
+    drawn.legend(frameon=False)
+    drawn.set_ylabel(r"penalised norm $|\alpha_j|\,\|w_j\|$")
+    return drawn
 
 
 def tracks(networks: Sequence[Network]) -> list[Track]:
@@ -118,17 +129,16 @@ def _ancestors(before: Array, now: Array) -> list[int]:
     return ancestors
 
 
-def _axes(ax: Any) -> "Axes":
+def _axes(given: Any, betas: Array) -> "Axes":
     """Return the axes to draw on, with a logarithmic axis of weight decays."""
-    try:
-        from matplotlib import pyplot
-        from matplotlib.axes import Axes
-    except ImportError as error:
-        raise ImportError('Path.plot needs matplotlib: pip install "pyconvex[plot]"') from error
-    if ax is None:
-        ax = pyplot.subplots(layout="constrained")[1]
-    if not isinstance(ax, Axes):
-        raise TypeError(f"ax must be a matplotlib Axes, got {type(ax).__name__}")
+    need_matplotlib("Path.plot")
+    from matplotlib.ticker import LogLocator
+
+    ax = axes(given)
     ax.set_xscale("log")
     ax.set_xlabel(r"weight decay $\beta$")
+    if len(betas) and betas.max() <= _SHORT * betas.min():
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+        ax.xaxis.set_minor_formatter("{x:g}")
     return ax

@@ -1,58 +1,30 @@
 """Pictures of activation patterns: samples and neurons of two features, and the cells between."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from pyconvex.canvas import counted, legend_below, need_matplotlib, shrink
 from pyconvex.data import check_int, check_matrix, check_vector
 from pyconvex.enumeration import count_patterns
-from pyconvex.fit import Fit
+from pyconvex.kink_plot import Kinks, clip, draw_arrows, draw_lines, draw_signs, sign_styles
 from pyconvex.losses import Array
-from pyconvex.network import Network
+from pyconvex.sample_plot import Look, draw_samples, window
+from pyconvex.subject import feature_names_of, network_of
 
 if TYPE_CHECKING:  # matplotlib is optional: only a call loads it
     from matplotlib.axes import Axes
 
-# One colour per sign, for classes and output weights alike: a neuron of a colour pulls its active
-# side towards the class of that colour. Okabe & Ito's blue and vermilion; fills are Tol's "pale".
-_NEGATIVE, _POSITIVE, _PLAIN = "#0072B2", "#D55E00", "#444444"
-_FILLS = ("#BBCCEE", "#CCEEFF", "#CCDDAA", "#EEEEBB", "#FFCCCC", "#DDDDDD")
+_FILLS = ("#BBCCEE", "#CCEEFF", "#CCDDAA", "#EEEEBB", "#FFCCCC", "#DDDDDD")  # Tol's "pale"
 _PIXELS = (600, 900)  # of the filled cells: offsets, angles
-
-
-class _Neurons(NamedTuple):
-    """Kink lines {x : normal . x = offset} of k neurons, active where normal . x >= offset."""
-
-    normals: Array  # (k, 2), unit vectors
-    offsets: Array  # (k,)
-    positive: NDArray[np.bool_]  # (k,), sign of the output weight
-    sizes: Array  # (k,), |output weight| * ||hidden weights||, the largest is 1
-
-    @property
-    def angles(self) -> Array:
-        angles: Array = np.arctan2(self.normals[:, 1], self.normals[:, 0]) % (2.0 * np.pi)
-        return angles
-
-    @property
-    def colours(self) -> NDArray[np.str_]:
-        return np.where(self.positive, _POSITIVE, _NEGATIVE)
-
-
-class _Look(NamedTuple):
-    """How the samples look: colours, the upper of two classes, their labels, a colour scale."""
-
-    colours: Array  # (n_samples, 4), RGBA
-    upper: NDArray[np.bool_]  # (n_samples,)
-    labels: tuple[str, ...]  # of the lower and the upper class
-    scale: Any  # None where there is nothing to show in a colourbar
 
 
 def plot_arrangement(
     X: ArrayLike,
     y: ArrayLike | None = None,
     *,
-    network: Fit | Network | None = None,
+    network: Any = None,
     fill: bool = True,
     ax: Any = None,
     max_cells: int = 2000,
@@ -75,7 +47,7 @@ def plot_arrangement(
         Data.
     y : array, shape (n_samples,), optional
         Colours of the samples: two colours for two values, a colour scale for more.
-    network : Fit or Network, optional
+    network : Network, Fit or fitted estimator, optional
         Its neurons are drawn, for gated networks their gates. Colour and line style show the sign
         of the output weight, width the size |output weight| * ||hidden weights||. Neurons without
         a line (w = 0) or with output weight 0 are left out. Offsets beyond twice the range of the
@@ -111,39 +83,27 @@ def plot_arrangement(
     >>> cells.get_title()
     '134 cells of 12 samples'
     """
-    _check_matplotlib()
+    need_matplotlib("plot_arrangement")
+    names = feature_names_of(network, X, 2)
     X = _check_plane(X)
-    look = _look(None if y is None else check_vector(y, "y", len(X)), len(X))
+    look = Look.of(None if y is None else check_vector(y, "y", len(X)), len(X))
     neurons = _neurons(network)
     pair = None if ax is None else _check_pair(ax)
     max_cells = check_int(max_cells, "max_cells")
     n_cells = count_patterns(np.column_stack([X, np.ones(len(X))]), backend=backend)
     data, cells = pair or _new_pair()  # after all checks: an error leaves no empty figure behind
-    _draw_samples(data, X, look)
+    _draw_plane(data, X, look, names)
     if network is not None:
         _draw_kinks(data, X, neurons)
     limit = _offset_limit(X, neurons)
     if fill and n_cells <= max_cells:
         _fill_cells(cells, X, limit)
     _draw_curves(cells, X, look, limit)
-    if len(neurons.offsets):
+    if len(neurons):
         _draw_points(cells, neurons, limit)
-        _draw_legend(data, look, neurons)
-    cells.set_title(f"{_count(n_cells, 'cell')} of {_count(len(X), 'sample')}")
+        legend_below(data, look.styles + sign_styles(neurons))
+    cells.set_title(f"{counted(n_cells, 'cell')} of {counted(len(X), 'sample')}")
     return data, cells
-
-
-def _check_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            'plot_arrangement needs matplotlib: pip install "pyconvex[plot]"'
-        ) from error
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + "s" * (number != 1)
 
 
 def _check_plane(X: ArrayLike) -> Array:
@@ -174,119 +134,41 @@ def _new_pair() -> tuple["Axes", "Axes"]:
     return pair[0], pair[1]
 
 
-def _neurons(network: Fit | Network | None) -> _Neurons:
+def _neurons(network: Any) -> Kinks:
     """Return the lines of all neurons that have one and that the output depends on."""
-    network = network.network if isinstance(network, Fit) else network
     if network is None:
-        network = Network(np.zeros((0, 2)), np.zeros(0), np.zeros(0))
-    if not isinstance(network, Network):
-        raise TypeError(
-            f"network must be a Fit or a Network, got {type(network).__name__}: "
-            "pass what fit returned"
-        )
+        return Kinks.none(2)
+    network = network_of(network)
     if network.n_features != 2:
         raise ValueError(
             f"network has {network.n_features} features but X has 2: "
             "fit it to the two features that are drawn"
         )
-    weights, bias = network.gates, network.gate_bias
-    if weights is None or bias is None:
-        weights, bias = network.hidden_weights, network.hidden_bias
-    norms = np.hypot(*weights.T)
-    kept = np.flatnonzero((norms > 0.0) & (network.output_weights != 0.0))
-    sizes = np.abs(network.output_weights[kept]) * np.hypot(*network.hidden_weights[kept].T)
-    with np.errstate(over="ignore"):  # an infinite offset is drawn at the border
-        offsets = -bias[kept] / norms[kept]
-    return _Neurons(
-        normals=weights[kept] / norms[kept, np.newaxis],
-        offsets=offsets,
-        positive=network.output_weights[kept] > 0.0,
-        sizes=sizes / sizes.max(initial=np.finfo(float).tiny),
-    )
+    return Kinks.of(network)
 
 
-def _look(y: Array | None, n_samples: int) -> _Look:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize, to_rgba
-
-    upper = np.full(n_samples, False)
-    if y is None:
-        return _Look(np.tile(to_rgba(_PLAIN), (n_samples, 1)), upper, (), None)
-    values = np.unique(y)
-    if len(values) == 2:
-        upper = y == values[1]
-        colours = np.where(upper[:, np.newaxis], to_rgba(_POSITIVE), to_rgba(_NEGATIVE))
-        return _Look(colours, upper, tuple(f"y = {value:g}" for value in values), None)
-    scale = ScalarMappable(Normalize(values[0], values[-1]), "viridis")
-    return _Look(scale.to_rgba(y), upper, (), scale)
-
-
-def _draw_samples(ax: "Axes", X: Array, look: _Look) -> None:
-    size = 50.0 * _shrink(len(X), 25)
-    for mask, marker in ((~look.upper, "o"), (look.upper, "s")):
-        if mask.any():
-            ax.scatter(
-                X[mask, 0], X[mask, 1], s=size, c=look.colours[mask], marker=marker,
-                edgecolors="white", linewidths=0.5, zorder=3,
-            )  # fmt: skip
+def _draw_plane(ax: "Axes", X: Array, look: Look, names: list[str]) -> None:
+    draw_samples(ax, X, look)
     if look.scale is not None:
         ax.figure.colorbar(look.scale, ax=ax, shrink=0.8).ax.set_title("y")
-    centre, half = _window(X)
+    centre, half = window(X)
     ax.set_aspect("equal")
     ax.set(
-        xlim=(centre[0] - half, centre[0] + half), xlabel="feature 1",
-        ylim=(centre[1] - half, centre[1] + half), ylabel="feature 2",
+        xlim=(centre[0] - half, centre[0] + half), xlabel=names[0],
+        ylim=(centre[1] - half, centre[1] + half), ylabel=names[1],
     )  # fmt: skip
 
 
-def _shrink(count: int, few: int) -> float:
-    """Return the factor for marks that share a panel: 1 for a few of them, less for a crowd."""
-    return max(0.3, min(1.0, float(np.sqrt(few / max(count, 1)))))
+def _draw_kinks(ax: "Axes", X: Array, neurons: Kinks) -> None:
+    centre, half = window(X)
+    seen, ends = clip(neurons, centre, np.full(2, half))
+    drawn, size = neurons.take(seen), shrink(len(neurons), 16)
+    draw_lines(ax, drawn, ends, list(drawn.colours), size)
+    draw_arrows(ax, drawn, ends, list(drawn.colours), size)
+    ax.set_title(f"lines of {counted(len(neurons), 'neuron')}")
 
 
-def _window(X: Array) -> tuple[Array, float]:
-    """Return centre and half the width of a square that holds the data with some margin."""
-    low, high = X.min(axis=0), X.max(axis=0)
-    half = 0.6 * float((high - low).max())
-    return 0.5 * (low + high), half or 1.0
-
-
-def _draw_kinks(ax: "Axes", X: Array, neurons: _Neurons) -> None:
-    from matplotlib.collections import LineCollection
-
-    seen, ends = _clip(neurons, *_window(X))
-    colours, positive = neurons.colours[seen], neurons.positive[seen]
-    ax.set_title(f"lines of {_count(len(neurons.offsets), 'neuron')}")
-    shrink = _shrink(len(neurons.offsets), 16)
-    ax.add_collection(
-        LineCollection(
-            list(ends), colors=list(colours), linewidths=shrink * (0.8 + 2.2 * neurons.sizes[seen]),
-            linestyles=["solid" if sign else "dashed" for sign in positive], alpha=0.8, zorder=2,
-        ),
-        autolim=False,
-    )  # fmt: skip
-    tails = 0.12 * ends[:, 0] + 0.88 * ends[:, 1]  # near the frame, where lines are far apart
-    ax.quiver(
-        *tails.T, *neurons.normals[seen].T, color=list(colours), angles="xy", units="inches",
-        scale_units="inches", scale=5.0 / shrink, width=0.02 * shrink, headwidth=5.0, zorder=2,
-    )  # fmt: skip
-
-
-def _clip(neurons: _Neurons, centre: Array, half: float) -> tuple[NDArray[np.intp], Array]:
-    """Return the lines that cross the window (k,) and the ends of what is in it (k, 2, 2)."""
-    normals = neurons.normals
-    distance = neurons.offsets - normals @ centre
-    feet = normals * np.clip(distance, -2.0 * half, 2.0 * half)[:, np.newaxis]  # corner: 1.42 half
-    along = np.stack([-normals[:, 1], normals[:, 0]], axis=1)
-    steps = np.where(along == 0.0, 1e-16, along)  # parallel to a side: meets it far away
-    meets = np.sort(np.stack([(-half - feet) / steps, (half - feet) / steps]), axis=0)
-    enter, leave = meets[0].max(axis=1), meets[1].min(axis=1)
-    seen = np.flatnonzero(enter < leave)
-    t = np.stack([enter, leave], axis=1)[seen, :, np.newaxis]
-    return seen, centre + feet[seen, np.newaxis] + t * along[seen, np.newaxis]
-
-
-def _offset_limit(X: Array, neurons: _Neurons) -> float:
+def _offset_limit(X: Array, neurons: Kinks) -> float:
     """Return the largest offset to show: all curves, and neurons up to twice as far out."""
     reach = float(np.hypot(*X.T).max()) or 1.0
     farthest = float(np.abs(neurons.offsets).max(initial=0.0))
@@ -314,17 +196,17 @@ def _fill_cells(ax: "Axes", X: Array, limit: float) -> None:
     )  # fmt: skip
 
 
-def _draw_curves(ax: "Axes", X: Array, look: _Look, limit: float) -> None:
+def _draw_curves(ax: "Axes", X: Array, look: Look, limit: float) -> None:
     from matplotlib.collections import LineCollection
 
     angles = np.linspace(0.0, 2.0 * np.pi, 241)
     heights = X @ np.stack([np.cos(angles), np.sin(angles)])
     curves = np.stack([np.broadcast_to(angles, heights.shape), heights], axis=2)
-    shrink = _shrink(len(X), 16)
+    less = shrink(len(X), 16)
     ax.add_collection(
         LineCollection(
             list(curves), colors=look.colours, zorder=1,
-            linewidths=1.4 * shrink, alpha=np.sqrt(shrink),
+            linewidths=1.4 * less, alpha=np.sqrt(less),
         ),
         autolim=False,
     )  # fmt: skip
@@ -335,40 +217,18 @@ def _draw_curves(ax: "Axes", X: Array, look: _Look, limit: float) -> None:
     ax.set_xticks(np.arange(5) * np.pi / 2, ["0", r"$\pi/2$", r"$\pi$", r"$3\pi/2$", r"$2\pi$"])
 
 
-def _draw_points(ax: "Axes", neurons: _Neurons, limit: float) -> None:
+def _draw_points(ax: "Axes", neurons: Kinks, limit: float) -> None:
     """Draw a dot with a sign per neuron, or a triangle where its offset is out of range."""
-    angles, offsets = neurons.angles, neurons.offsets
-    over, under = offsets > limit, offsets < -limit
-    shrink = _shrink(len(offsets), 36)
+    angles = np.arctan2(neurons.normals[:, 1], neurons.normals[:, 0]) % (2.0 * np.pi)
+    offsets = np.clip(neurons.offsets, -limit, limit)
+    over, under = neurons.offsets > limit, neurons.offsets < -limit
+    size = shrink(len(offsets), 36)
     for mask, marker in ((~over & ~under, "o"), (over, "^"), (under, "v")):
         if mask.any():
             ax.scatter(
-                angles[mask], np.clip(offsets[mask], -limit, limit), c=list(neurons.colours[mask]),
-                s=shrink * (40.0 + 60.0 * neurons.sizes[mask]), marker=marker,
+                angles[mask], offsets[mask], c=list(neurons.colours[mask]), marker=marker,
+                s=size * (40.0 + 60.0 * neurons.sizes[mask]),
                 edgecolors="white", linewidths=0.8, clip_on=False, zorder=4,
             )  # fmt: skip
-    for sign, marker in ((neurons.positive, "+"), (~neurons.positive, "_")):
-        inside = sign & ~over & ~under
-        ax.scatter(
-            angles[inside], offsets[inside], c="white", s=25.0 * shrink, marker=marker,
-            linewidths=1.2 * shrink, clip_on=False, zorder=5,
-        )  # fmt: skip
-
-
-def _draw_legend(ax: "Axes", look: _Look, neurons: _Neurons) -> None:
-    from matplotlib.lines import Line2D
-
-    styles: list[dict[str, Any]] = [
-        {"label": label, "color": colour, "marker": marker, "linestyle": "none"}
-        for label, colour, marker in zip(look.labels, (_NEGATIVE, _POSITIVE), "os", strict=False)
-    ]
-    for sign, colour, line, label in (
-        (~neurons.positive, _NEGATIVE, "dashed", "output weight < 0"),
-        (neurons.positive, _POSITIVE, "solid", "output weight > 0"),
-    ):
-        if sign.any():
-            styles.append({"label": label, "color": colour, "linestyle": line, "linewidth": 2.0})
-    ax.legend(
-        handles=[Line2D([], [], **style) for style in styles],
-        loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False,
-    )  # fmt: skip
+    inside = np.flatnonzero(~over & ~under)
+    draw_signs(ax, neurons.take(inside), angles[inside], offsets[inside], size)

@@ -33,3 +33,13 @@ def ctrl_c():
 def require_native():
     """Whether PYCONVEX_REQUIRE_NATIVE is set."""
     return native_required()
+
+
+@pytest.fixture
+def plt():
+    """Pyplot without a screen; its figures are closed afterwards."""
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    yield pyplot
+    pyplot.close("all")

@@ -1,8 +1,10 @@
 import signal
 import threading
 
+import numpy as np
 import pytest
 
+import pyconvex
 from pyconvex.monitor import Monitor
 from pyconvex.program import Status
 
@@ -95,16 +97,149 @@ def test_other_threads_leave_signals_alone():
     assert errors == []
 
 
+def last_line(text):
+    """What a terminal shows in the end."""
+    return text.rstrip("\n").split("\r")[-1]
+
+
 def test_progress_bar_only_where_asked(capfd):
     with monitor() as watch:
         watch.record(1.0, 0.5, 2)
     assert capfd.readouterr() == ("", "")
     with monitor(verbose=True) as watch:
         watch.record(1.0, 0.5, 2)
+        watch.record(0.75, 0.6, 31)
     out, err = capfd.readouterr()
     assert out == ""
-    assert "pyconvex" in err
-    assert "gap=5.0e-01" in err
+    assert last_line(err).startswith("pyconvex: round 2 [00:0")
+    assert last_line(err).endswith(", objective=0.75, gap=2.0e-01, neurons=31]")
+    assert err.endswith("\n")
+
+
+def test_progress_bar_of_several_solves(capfd):
+    with Monitor(10, None, None, True, n_solves=3) as watch:
+        watch.record(1.0, 0.5, 2)
+        watch.next_solve()
+        for _ in range(4):
+            watch.record(0.5, 0.4, 7)
+    line = last_line(capfd.readouterr().err)
+    assert "| 1/3 [" in line
+    assert line.endswith("objective=0.5, gap=2.0e-01, neurons=7, round=4]")
+
+
+def test_rounds_within_a_solve_are_drawn(capfd):
+    with Monitor(10, None, None, True, n_solves=3) as watch:
+        for k in range(5):
+            watch._bar.last_print_t = 0.0  # long ago
+            watch.record(1.0, 0.5, k)
+    err = capfd.readouterr().err
+    assert [f"round={k}]" in err for k in range(1, 6)] == [True] * 5
+
+
+def boom(*args):
+    raise ZeroDivisionError
+
+
+def open_bars():
+    return list(pytest.importorskip("tqdm").tqdm._instances)
+
+
+@pytest.mark.parametrize("rounds", [0, 2])
+def test_bar_ends_with_an_error(rounds, capfd):
+    def run():
+        with monitor(verbose=True) as watch:
+            assert len(open_bars()) == 1
+            for _ in range(rounds):
+                watch.record(1.0, 0.5, 2)
+            watch.run(boom)
+
+    with pytest.raises(ZeroDivisionError):
+        run()
+    assert not open_bars()
+    line = last_line(capfd.readouterr().err)
+    assert line.strip() == "" if rounds == 0 else line.startswith("pyconvex: round 2 ")
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_bar_ends_with_ctrl_c(presses, capfd):
+    def run():
+        with monitor(verbose=True) as watch:
+            watch.record(1.0, 0.5, 2)
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
+
+    if presses == 2:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    else:
+        run()
+    assert not open_bars()
+    assert last_line(capfd.readouterr().err).startswith("pyconvex: round 1 ")
+
+
+def test_clock_of_the_bar_goes_on_in_long_kernels(capfd, monkeypatch):
+    monkeypatch.setattr("pyconvex.monitor._TICK", 0.001)
+    with monitor(verbose=True) as watch:
+        ticks = threading.Semaphore(0)
+        monkeypatch.setattr(watch._bar, "refresh", ticks.release)
+        # The kernel ends once the bar has been drawn three times.
+        assert watch.run(lambda stop: [ticks.acquire(timeout=60.0) for _ in range(3)]) == [True] * 3
+
+
+def test_time_limit_stops_kernels_under_a_bar(capfd):
+    with monitor(time_limit=0.02, verbose=True) as watch:
+        stopped = threading.Event()
+
+        def kernel(stop):
+            while not stop[0]:
+                stopped.wait(0.001)
+            return watch.seconds
+
+        assert watch.run(kernel) >= 0.02
+
+
+X = np.random.default_rng(0).standard_normal((30, 3))
+y = np.abs(X[:, 0]) - X[:, 1]
+PATTERNS = pyconvex.sample_patterns(X, 40, random_state=0)
+SOLVES = {
+    "fit": lambda **settings: pyconvex.fit(X, y, beta=0.1, random_state=0, **settings),
+    "solve_group_lasso": lambda **settings: pyconvex.solve_group_lasso(
+        X, y, PATTERNS, beta=0.01, **settings
+    ),
+    "cones": lambda **settings: pyconvex.solve_group_lasso(
+        X, y, PATTERNS, beta=0.01, cones=True, **settings
+    ),
+    "path": lambda **settings: pyconvex.path(X, y, n_betas=3, random_state=0, **settings),
+    "group_lasso_path": lambda **settings: pyconvex.group_lasso_path(
+        X, y, PATTERNS, n_betas=3, **settings
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOLVES)
+def test_bars_of_all_solves(name, capfd):
+    SOLVES[name]()
+    assert capfd.readouterr() == ("", "")
+    result = SOLVES[name](verbose=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    last, line = result, last_line(err)
+    if name.endswith("path"):
+        assert "| 3/3 [" in line
+        last = result[-1]
+        assert line.endswith(f", round={last.n_iter}]")
+    else:
+        assert line.startswith(f"pyconvex: round {last.n_iter} [")
+    record = last.history[-1]
+    gap = (record.objective - record.dual_objective) / record.objective
+    assert f"gap={gap:.1e}, neurons={record.n_neurons}" in line
+
+
+@pytest.mark.parametrize("name", SOLVES)
+def test_errors_of_callbacks_end_the_bar(name, capfd):
+    with pytest.raises(ZeroDivisionError):
+        SOLVES[name](verbose=True, callback=boom)
+    assert not open_bars()
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_draws_without_warnings(n_samples):
         ({"X": np.ones((4, 3))}, ValueError, r"X must have 2 columns .* X\[:, \[0, 1\]\]"),
         ({"X": X[:, 0]}, ValueError, "X must be 2-D"),
         ({"y": y[:5]}, ValueError, "y has 5 entries but X has 8 rows"),
-        ({"network": W}, TypeError, "network must be a Fit or a Network, got ndarray"),
+        ({"network": W}, TypeError, "network must be a Network or hold one, .* got ndarray"),
         ({"network": Network(np.eye(3), b[:3], a[:3])}, ValueError, "network has 3 features"),
         ({"ax": 3}, TypeError, "ax must be a pair of matplotlib Axes"),
         ({"ax": (1, 2)}, TypeError, "ax must be a pair of matplotlib Axes"),
