@@ -189,6 +189,11 @@ def _neurons(network: Fit | Network | None) -> _Neurons:
             f"network has {network.n_features} features but X has 2: "
             "fit it to the two features that are drawn"
         )
+    if network.output_weights.ndim != 1:
+        raise ValueError(
+            "network has output_weights that are 2-D: draw one output at a time, from a Network "
+            "with one column of them"
+        )
     weights, bias = network.gates, network.gate_bias
     if weights is None or bias is None:
         weights, bias = network.hidden_weights, network.hidden_bias
