@@ -173,9 +173,8 @@ def to_sklearn(network: _Network, classes: ArrayLike | None) -> Any:
         layers[-1] = _class_scores(*layers[-1], labels)
         model = MLPClassifier(hidden_layer_sizes=widths, random_state=0)
         model.partial_fit(np.zeros((len(labels), d)), labels, classes=labels)
-    for k, (weights, bias) in enumerate(layers):  # in place: the optimiser holds the same arrays
-        model.coefs_[k][...] = weights
-        model.intercepts_[k][...] = bias
+    for k, (weights, bias) in enumerate(layers):
+        model.coefs_[k][...], model.intercepts_[k][...] = weights, bias
     return model
 
 

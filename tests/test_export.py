@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
+from pyconvex import Network
+
 import networks
 
 RELU = {name: network for name, network in networks.KINDS.items() if network.gates is None}
@@ -69,11 +71,19 @@ def test_onnx_models(network, dtype, atol):
         networks.assert_close(found, expected[:n], atol)
 
 
+GATE = Network([[1.0]], [3.0], [1.0], 0.0, [[1.0]], [0.0])  # on where x >= 0
+
+
+def test_a_torch_gate_is_on_at_zero():
+    torch = pytest.importorskip("torch")
+    X = torch.tensor([[0.0], [-1e-9]], dtype=torch.float64)
+    assert GATE.to_torch()(X).tolist() == [3.0, 0.0]
+
+
 def test_an_onnx_gate_is_on_at_zero():
     pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
-    network = networks.Network([[1.0]], [3.0], [1.0], 0.0, [[1.0]], [0.0])
-    session = onnxruntime.InferenceSession(network.to_onnx().SerializeToString())
+    session = onnxruntime.InferenceSession(GATE.to_onnx().SerializeToString())
     (found,) = session.run(["y"], {"X": np.array([[0.0], [-1e-9]])})
     assert found.tolist() == [3.0, 0.0]
 
