@@ -61,6 +61,13 @@ def _check_finite(array: NDArray[np.float64], name: str) -> None:
         )
 
 
+def check_numbers(value: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return finite numbers of any shape."""
+    array = _to_float(value, name)
+    _check_finite(array, name)
+    return array.reshape(np.shape(value))  # a single number has become an array of one
+
+
 def check_matrix(
     X: ArrayLike, name: str = "X", *, n_features: int | None = None
 ) -> NDArray[np.float64]:

@@ -66,6 +66,11 @@ def encode(
             f"warm_start has {network.n_features} features but X has {X.shape[1]} columns: "
             "pass a fit on the same features"
         )
+    if network.output_weights.ndim != 1:
+        raise ValueError(
+            f"warm_start has output_weights of shape {network.output_weights.shape} but y is 1-D: "
+            "pass a fit to a target of the same shape"
+        )
     U = coordinates.to_solver(network.hidden_weights, network.hidden_bias)
     U = np.ascontiguousarray(U * np.abs(network.output_weights)[:, np.newaxis])
     signs = np.where(network.output_weights < 0.0, -1.0, 1.0)

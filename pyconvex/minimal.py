@@ -1,5 +1,7 @@
 """Minimal networks: sizes of neurons whose outputs are linearly independent."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ _ROUNDING = 1e-15  # entries of unit vectors below this say nothing
 _EVEN = 1e-12  # changes of the penalty below this, relative to its terms, are rounding
 
 
-def minimal_sizes(outputs: Array, costs: Array, *, constant: bool) -> tuple[Array, float]:
+def minimal_sizes(outputs: Array, costs: Array, *, constant: bool) -> tuple[Array, float | Array]:
     """Return factors of neurons that keep the sum of their outputs and use few of them.
 
     With a_j o_j the output of neuron j, ||o_j|| = 1, the sizes a >= 0 of one prediction form a
@@ -19,29 +21,31 @@ def minimal_sizes(outputs: Array, costs: Array, *, constant: bool) -> tuple[Arra
 
     Parameters
     ----------
-    outputs : array, shape (n_samples, m)
-        Outputs of the neurons, output weights included.
+    outputs : array, shape (n_samples, m) or (n_samples, n_outputs, m)
+        Outputs of the neurons, output weights included. Several outputs count as one long vector.
     costs : array, shape (m,)
         Their penalties, >= 0; a neuron with factor f costs f times as much.
     constant : bool
-        Whether a free constant may take over what is constant.
+        Whether a free constant, one per output, may take over what is constant.
 
     Returns
     -------
     factors : array, shape (m,)
         >= 0; 0 for neurons to drop.
-    shift : float
+    shift : float or array, shape (n_outputs,)
         What to add to the constant.
     """
     # Centred, a unit of output of a ReLU neuron costs at least 1 / ||centred X||, hidden bias free
     # or not, so that no neuron grows beyond what the penalty allows and rounding stays small.
-    means = outputs.mean(axis=0) if constant else np.zeros(outputs.shape[1])
+    m = outputs.shape[-1]
+    means = outputs.mean(axis=0) if constant else np.zeros(outputs.shape[1:])
     centred = outputs - means
-    lengths = np.linalg.norm(centred, axis=0)
-    used = np.flatnonzero(lengths > _DEPENDENT * np.linalg.norm(outputs, axis=0))
-    units = centred[:, used] / lengths[used]
+    lengths = np.linalg.norm(_stacked(centred), axis=0)
+    used = np.flatnonzero(lengths > _DEPENDENT * np.linalg.norm(_stacked(outputs), axis=0))
+    units = centred[..., used] / lengths[used]
     if constant:  # again: next to a large mean what is left is not orthogonal to constants
         units -= units.mean(axis=0)
+    units = _stacked(units)
     sizes, prices = lengths[used], costs[used] / lengths[used]
     left = np.arange(len(used))
     while (null := _null_space(units[:, left])).shape[1]:
@@ -49,9 +53,15 @@ def minimal_sizes(outputs: Array, costs: Array, *, constant: bool) -> tuple[Arra
         if (sizes[left] > 0.0).all():  # not reached but for rounding
             break
         left = left[sizes[left] > 0.0]
-    factors = np.zeros(outputs.shape[1])
+    factors = np.zeros(m)
     factors[used] = sizes / lengths[used]
-    return factors, float(means @ (1.0 - factors))
+    shift: float | Array = means @ (1.0 - factors)
+    return factors, shift
+
+
+def _stacked(outputs: Array) -> Array:
+    """Return one column per neuron."""
+    return outputs.reshape(math.prod(outputs.shape[:-1]), outputs.shape[-1])
 
 
 def _null_space(units: Array) -> Array:

@@ -1,13 +1,23 @@
 """Two-layer networks with explicit weights: what a fit returns and predicts with."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pyconvex.data import check_bool, check_matrix
+from pyconvex import export
+from pyconvex.data import check_bool, check_matrix, check_numbers
 from pyconvex.losses import Array
 from pyconvex.minimal import minimal_sizes
+from pyconvex.storage import File, read_arrays, write_arrays
+
+if TYPE_CHECKING:
+    import onnx
+    import torch
+
+_KIND, _VERSION = "pyconvex.Network", 1  # of saved files; a new version where old readers would err
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +25,8 @@ class Network:
     """f(x) = sum_j output_weights_j (hidden_weights_j . x + hidden_bias_j)_+ + output_bias.
 
     A gated network replaces the ReLU by its gates: neuron j is on where
-    gates_j . x + gate_bias_j >= 0.
+    gates_j . x + gate_bias_j >= 0. A skip connection adds x . skip. Arrays are copied and
+    read-only.
 
     Parameters
     ----------
@@ -23,14 +34,21 @@ class Network:
         Weights w_j of the hidden layer.
     hidden_bias : array, shape (m,)
         Its biases.
-    output_weights : array, shape (m,)
+    output_weights : array, shape (m,) or (m, n_outputs)
         Weights of the output layer.
-    output_bias : float
-        Constant added to the output.
+    output_bias : float, or array of shape (n_outputs,)
+        Constant added to the output. Where output_weights is 2-D a float stands for all outputs.
     gates : array, shape (m, n_features), optional
         Gates; None for ReLU networks.
     gate_bias : array, shape (m,), optional
         Biases of the gates; None for ReLU networks.
+    skip : array, shape (n_features,) or (n_features, n_outputs), optional
+        Weights from the inputs straight to the output; None for no such connection.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a field holds something else; the message names it.
 
     Examples
     --------
@@ -44,41 +62,57 @@ class Network:
     hidden_weights: Array
     hidden_bias: Array
     output_weights: Array
-    output_bias: float = 0.0
+    output_bias: float | Array = 0.0
     gates: Array | None = None
     gate_bias: Array | None = None
-    skip: None = None
+    skip: Array | None = None
 
     def __post_init__(self) -> None:
-        m, d = self._array("hidden_weights", 2).shape
-        shapes: dict[str, tuple[int, ...]] = {"hidden_bias": (m,), "output_weights": (m,)}
+        weights = self._freeze("hidden_weights")
+        if weights.ndim != 2:
+            raise ValueError(f"hidden_weights must be 2-D, got shape {weights.shape}")
+        m, d = weights.shape
+        outer = self._freeze("output_weights").shape
+        if outer[:1] != (m,) or len(outer) > 2 or 0 in outer[1:]:
+            raise ValueError(
+                f"output_weights must have shape ({m},) or ({m}, n_outputs), got {outer}"
+            )
         if (self.gates is None) != (self.gate_bias is None):
             raise ValueError("gates and gate_bias belong together: pass both or neither")
-        if self.gates is not None:
-            shapes |= {"gates": (m, d), "gate_bias": (m,)}
-        for name, shape in shapes.items():
-            found = self._array(name, len(shape)).shape
-            if found != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {found}")
+        shapes = {"hidden_bias": (m,), "output_bias": outer[1:], "skip": (d, *outer[1:])}
+        for name, shape in (shapes | {"gates": (m, d), "gate_bias": (m,)}).items():
+            if getattr(self, name) is not None:
+                self._freeze(name, shape)
 
-    def _array(self, name: str, ndim: int) -> Array:
-        """Freeze a field as a read-only float64 array of its own."""
-        array = np.array(getattr(self, name), dtype=np.float64)
-        if array.ndim != ndim:
-            raise ValueError(f"{name} must be {ndim}-D, got shape {array.shape}")
+    def _freeze(self, name: str, shape: tuple[int, ...] | None = None) -> Array:
+        """Make a field a read-only float64 array of its own."""
+        array = np.array(check_numbers(getattr(self, name), name))
+        if name == "output_bias" and array.ndim == 0 and shape:
+            array = np.full(shape, array)
+        if shape is not None and array.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
         array.flags.writeable = False
-        object.__setattr__(self, name, array)
+        object.__setattr__(self, name, array if array.ndim else float(array))
         return array
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # by way of __init__: pickle and copy would forget that the arrays are read-only
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     @property
     def n_neurons(self) -> int:
         """Number of hidden neurons."""
-        return len(self.output_weights)
+        return len(self.hidden_weights)
 
     @property
     def n_features(self) -> int:
         """Number of inputs."""
         return int(self.hidden_weights.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs."""
+        return 1 if self.output_weights.ndim == 1 else int(self.output_weights.shape[1])
 
     def predict(self, X: ArrayLike) -> Array:
         """Return the output f(x) for each row of X.
@@ -90,7 +124,7 @@ class Network:
 
         Returns
         -------
-        array, shape (n_samples,)
+        array, shape (n_samples,), or (n_samples, n_outputs) where output_weights is 2-D
 
         Raises
         ------
@@ -99,7 +133,7 @@ class Network:
         """
         X = check_matrix(X, n_features=self.n_features)
         output: Array = self._hidden(X) @ self.output_weights + self.output_bias
-        return output
+        return output if self.skip is None else output + X @ self.skip
 
     def _hidden(self, X: Array) -> Array:
         """Return what the hidden layer passes on, (n_samples, m)."""
@@ -114,9 +148,10 @@ class Network:
         """Return a network of fewer neurons with the same predictions on X.
 
         Neurons are rescaled along linear dependencies of their outputs on X until the outputs
-        that remain are linearly independent: at most n_samples neurons, one less where an output
-        bias takes part. The weight decay does not rise. An optimal network becomes a minimal one
-        (Mishkin & Pilanci 2023). Predictions elsewhere may change.
+        that remain are linearly independent: at most n_samples * n_outputs neurons, n_outputs
+        less where output biases take part. The weight decay does not rise. An optimal network
+        becomes a minimal one (Mishkin & Pilanci 2023). Predictions elsewhere may change. A skip
+        connection stays as it is.
 
         Parameters
         ----------
@@ -146,28 +181,182 @@ class Network:
         Network(ReLU, n_neurons=1, n_features=1)
         """
         X = check_matrix(X, n_features=self.n_features)
-        free = self.output_bias != 0.0 if free_bias is None else check_bool(free_bias, "free_bias")
+        free = bool(np.any(self.output_bias))
+        if free_bias is not None:
+            free = check_bool(free_bias, "free_bias")
         norms = np.linalg.norm(self.hidden_weights, axis=1)
         if not free or self.gates is not None:
             norms = np.hypot(norms, self.hidden_bias)
-        heights = np.abs(self.output_weights)
-        outputs = self._hidden(X) * self.output_weights
+        several = self.output_weights.ndim == 2
+        alpha, hidden = self.output_weights, self._hidden(X)
+        heights = np.linalg.norm(alpha, axis=1) if several else np.abs(alpha)
+        outputs = hidden[:, np.newaxis] * alpha.T if several else hidden * alpha
         factors, shift = minimal_sizes(outputs, norms * heights, constant=free)
         if factors.all():
             return self
         kept = np.flatnonzero(factors)
         roots, halves = np.sqrt(factors[kept]), np.sqrt(norms[kept] / heights[kept])
         inner, outer = roots / halves, roots * halves
-        fewer = Network(
-            self.hidden_weights[kept] * inner[:, np.newaxis],
-            self.hidden_bias[kept] * inner,
-            self.output_weights[kept] * outer,
-            self.output_bias + shift,
-            None if self.gates is None else self.gates[kept],
-            None if self.gate_bias is None else self.gate_bias[kept],
+        fewer = replace(
+            self,
+            hidden_weights=self.hidden_weights[kept] * inner[:, np.newaxis],
+            hidden_bias=self.hidden_bias[kept] * inner,
+            output_weights=(alpha[kept].T * outer).T,
+            output_bias=self.output_bias + shift,
+            gates=None if self.gates is None else self.gates[kept],
+            gate_bias=None if self.gate_bias is None else self.gate_bias[kept],
         )
         return fewer.prune(X, free_bias=free)  # dependencies that rounding hid may show now
 
+    def save(self, path: File) -> None:
+        """Write the network to a file: a NumPy npz archive with a version, without pickle.
+
+        Parameters
+        ----------
+        path : str, path or binary file object
+            Where to write; an existing file is replaced. The path stays as it is: no ".npz" is
+            appended.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> from io import BytesIO
+        >>> from pyconvex import Network
+        >>> file = BytesIO()
+        >>> Network([[1.0]], [-1.0], [2.0], 0.5).save(file)
+        >>> _ = file.seek(0)
+        >>> Network.load(file)
+        Network(ReLU, n_neurons=1, n_features=1)
+        """
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {name: np.asarray(value) for name, value in named.items() if value is not None}
+        write_arrays(path, _KIND, _VERSION, arrays)
+
+    @classmethod
+    def load(cls, path: File) -> "Network":
+        """Return the network that `save` wrote, with exactly the same weights.
+
+        Parameters
+        ----------
+        path : str, path or binary file object
+            What `save` was given. A file object must be seekable.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, holds something else or comes from a newer version of
+            pyconvex.
+        OSError
+            If it cannot be read.
+        """
+        arrays = read_arrays(path, _KIND, _VERSION)
+        try:
+            return cls(**arrays)
+        except TypeError as error:
+            raise ValueError(f"{path} holds no complete network: {error}") from error
+
+    def to_torch(self) -> "torch.nn.Module":
+        """Return a PyTorch module of the same outputs, in float64.
+
+        Returns
+        -------
+        torch.nn.Module
+            `TwoLayerModule` with the layers ``hidden`` and ``output`` and, where the network has
+            them, ``gate`` (without gradients) and ``skip``. Outputs have the shape of `predict`'s.
+
+        Raises
+        ------
+        ImportError
+            If torch is missing.
+
+        Examples
+        --------
+        >>> from pyconvex import Network
+        >>> module = Network([[1.0]], [-1.0], [2.0], 0.5).to_torch()  # doctest: +SKIP
+        >>> module(torch.tensor([[3.0]], dtype=torch.float64))  # doctest: +SKIP
+        tensor([4.5000], dtype=torch.float64, grad_fn=<SqueezeBackward1>)
+        """
+        return export.to_torch(self)
+
+    def to_onnx(
+        self, path: str | os.PathLike[str] | None = None, *, dtype: DTypeLike = "float64"
+    ) -> "onnx.ModelProto":
+        """Return an ONNX model of the same outputs.
+
+        The model has opset 17 and IR version 8, which onnxruntime 1.12 and newer read. Its input
+        "X" has shape (n_samples, n_features) with any n_samples, its output "y" that of `predict`.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            File to write the model to as well.
+        dtype : "float64" or "float32", optional
+            Type of input, weights and output. Rounding to float32 can switch the gate of a sample
+            that lies next to its boundary.
+
+        Returns
+        -------
+        onnx.ModelProto
+
+        Raises
+        ------
+        ImportError
+            If onnx is missing.
+        ValueError
+            If dtype is another type.
+
+        Examples
+        --------
+        >>> model = network.to_onnx(dtype="float32")  # doctest: +SKIP
+        >>> session = onnxruntime.InferenceSession(model.SerializeToString())  # doctest: +SKIP
+        >>> (y,) = session.run(["y"], {"X": X.astype("float32")})  # doctest: +SKIP
+        """
+        return export.to_onnx(self, dtype, path)
+
+    def to_sklearn(self, classes: ArrayLike | None = None) -> Any:
+        """Return a fitted scikit-learn estimator of the same outputs (ReLU networks only).
+
+        Its hidden layer holds the neurons and, where there is a skip connection, 2 n_features
+        more: x = (x)_+ - (-x)_+. A network without neurons becomes one without a hidden layer.
+
+        Parameters
+        ----------
+        classes : array, shape (n_classes,), optional
+            Labels, for a classifier: one per output, whose softmax is the probability; or two for
+            one output, whose logistic function is the probability of the second label. Default:
+            a regressor.
+
+        Returns
+        -------
+        sklearn.neural_network.MLPRegressor or MLPClassifier
+
+        Raises
+        ------
+        ValueError
+            If the network is gated, or classes do not fit the outputs.
+
+        Examples
+        --------
+        >>> from pyconvex import Network
+        >>> classifier = Network([[1.0]], [-1.0], [2.0], -1.0).to_sklearn(["no", "yes"])
+        >>> classifier.predict([[0.0], [3.0]]).tolist()
+        ['no', 'yes']
+        """
+        return export.to_sklearn(self, classes)
+
     def __repr__(self) -> str:
         kind = "ReLU" if self.gates is None else "gated ReLU"
-        return f"Network({kind}, n_neurons={self.n_neurons}, n_features={self.n_features})"
+        with_skip = "" if self.skip is None else " with skip"
+        outputs = "" if self.output_weights.ndim == 1 else f", n_outputs={self.n_outputs}"
+        return (
+            f"Network({kind}{with_skip}, n_neurons={self.n_neurons}, "
+            f"n_features={self.n_features}{outputs})"
+        )

@@ -70,6 +70,11 @@ BAD_IN_FIT = [
     ({"callback": 1}, TypeError, "callback must be callable or None"),
     ({"warm_start": y}, TypeError, "warm_start must be a Fit or a Network, got ndarray"),
     ({"warm_start": network, "X": X[:, :1]}, ValueError, "warm_start has 2 features but X has 1"),
+    (
+        {"warm_start": Network(np.ones((1, 2)), [0.0], [[1.0, 2.0]])},
+        ValueError,
+        r"warm_start has output_weights of shape \(1, 2\) but y is 1-D: pass a fit",
+    ),
     ({"warm_start": network, "model": "gated_relu"}, ValueError, "warm_start is of another model"),
 ]
 

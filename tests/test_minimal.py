@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pyconvex import Network, fit, path, sample_patterns
 
+import networks
 import oracles
 
 MODELS = ("relu", "gated_relu")
@@ -135,6 +136,59 @@ def test_nearly_constant_neurons_stay_small():
         assert error <= 1e-10 * size
         assert pruned.n_neurons <= n - 1
         assert pruned.prune(rows) is pruned
+
+
+def stacked(network, X):
+    """The outputs of each neuron as one vector of norm 1, and one constant vector per output."""
+    n, c = len(X), network.n_outputs
+    columns = []
+    for j in range(network.n_neurons):
+        alone = networks.only(network, j)
+        columns.append(networks.outputs(alone, X).ravel())
+    columns = np.array(columns).reshape(-1, n * c).T
+    return columns / np.linalg.norm(columns, axis=0), np.tile(np.eye(c), (n, 1))
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(
+    st.integers(0, 40), st.integers(1, 3), st.integers(2, 8), st.integers(1, 3),
+    st.booleans(), st.booleans(), st.booleans(), st.integers(0, 10**6),
+)  # fmt: skip
+def test_several_outputs(m, d, n, c, gated, skip, free, seed):
+    network = networks.draw(m, d, c, gated, skip, seed)
+    X = np.random.default_rng(seed + 1).standard_normal((n, d))
+    pruned = network.prune(X, free_bias=free)
+    size = 1.0 + np.abs(network.predict(X)).max()
+    np.testing.assert_allclose(pruned.predict(X), network.predict(X), atol=1e-10 * size)
+    bias = "free" if free else "decayed"
+    before, after = (oracles.squares(one, bias, gated) for one in (network, pruned))
+    assert after <= before * (1.0 + 1e-12)
+    neurons, constants = stacked(pruned, X)
+    columns = np.hstack([neurons, constants]) if free else neurons
+    assert columns.size == 0 or np.linalg.matrix_rank(columns) == columns.shape[1] <= n * c
+    if not free:
+        np.testing.assert_array_equal(pruned.output_bias, network.output_bias)
+    if skip:
+        np.testing.assert_array_equal(pruned.skip, network.skip)
+    assert pruned.prune(X, free_bias=free) is pruned
+
+
+def test_neurons_of_several_outputs_depend_only_together():
+    # twice the same hidden neuron, but for outputs that are not parallel: nothing to drop
+    W, rows = [[1.0], [1.0]], [[1.0], [2.0]]
+    apart = Network(W, [0.0, 0.0], [[1.0, 0.0], [1.0, 1.0]])
+    assert apart.prune(rows) is apart
+    pruned = Network(W, [0.0, 0.0], [[1.0, 2.0], [2.0, 4.0]]).prune(rows)
+    assert pruned.n_neurons == 1
+    np.testing.assert_allclose(pruned.predict(rows), [[3.0, 6.0], [6.0, 12.0]])
+    assert np.linalg.norm(pruned.hidden_weights) == pytest.approx(np.sqrt(3.0 * 5.0**0.5))
+    assert np.linalg.norm(pruned.output_weights) == pytest.approx(np.sqrt(3.0 * 5.0**0.5))
+
+
+def test_constants_go_into_the_free_output_biases():
+    network = Network([[0.0]], [2.0], [[3.0, -1.0]], [1.0, 0.0])
+    pruned = network.prune([[1.0], [2.0]])
+    assert (pruned.n_neurons, pruned.output_bias.tolist()) == (0, pytest.approx([7.0, -2.0]))
 
 
 def test_wrong_arguments():
