@@ -74,7 +74,8 @@ class ConvexReLURegressor(Regression, _OneFit):
     random_state, n_threads, backend, verbose
         As in `pyconvex.fit`.
     warm_start : bool
-        Start from the network of the previous call of ``fit``.
+        Start from the network of the previous call of ``fit``. Neurons whose patterns are not
+        drawn again are lost: pass ``random_state`` where patterns are drawn.
 
     Attributes
     ----------
