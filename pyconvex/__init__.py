@@ -31,6 +31,10 @@ _PUBLIC = {
     "fit": "fit",
     "Path": "path",
     "path": "path",
+    "ConvexReLUClassifier": "estimators",
+    "ConvexReLURegressor": "estimators",
+    "ConvexReLUClassifierCV": "model_selection",
+    "ConvexReLURegressorCV": "model_selection",
     "plot_arrangement": "plotting",
     "plot_history": "history_plot",
     "plot_importance": "importance_plot",
@@ -49,12 +53,16 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test compar
     from pyconvex.enumeration import count_patterns as count_patterns
     from pyconvex.enumeration import enumerate_patterns as enumerate_patterns
     from pyconvex.enumeration import iter_patterns as iter_patterns
+    from pyconvex.estimators import ConvexReLUClassifier as ConvexReLUClassifier
+    from pyconvex.estimators import ConvexReLURegressor as ConvexReLURegressor
     from pyconvex.fit import Fit as Fit
     from pyconvex.fit import beta_max as beta_max
     from pyconvex.fit import fit as fit
     from pyconvex.group_lasso_path import group_lasso_path as group_lasso_path
     from pyconvex.history_plot import plot_history as plot_history
     from pyconvex.importance_plot import plot_importance as plot_importance
+    from pyconvex.model_selection import ConvexReLUClassifierCV as ConvexReLUClassifierCV
+    from pyconvex.model_selection import ConvexReLURegressorCV as ConvexReLURegressorCV
     from pyconvex.network import Network as Network
     from pyconvex.path import Path as Path
     from pyconvex.path import path as path

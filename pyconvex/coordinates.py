@@ -1,4 +1,4 @@
-"""Between the user's features and the solver's: centring, rotation, the ones column."""
+"""Between the user's features and the solver's: scale, centring, rotation, the ones column."""
 
 from dataclasses import dataclass
 
@@ -6,43 +6,70 @@ import numpy as np
 
 from pyconvex.losses import Array
 
+_ROUNDING = 10 * np.finfo(float).eps  # a column that varies by less, relative, is constant
+
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Rows of the solver are ((x - mean) Q, 1), with the parts that a fit needs.
+    """Rows of the solver are (((x - mean) / scale) Q, 1), with the parts that a fit needs.
 
     With an unpenalised bias the features are centred, which keeps biases small and changes
     nothing else. With fewer samples than features, or dependent features, the orthonormal
-    columns of Q span the rows: optimal weights lie there, and norms are unchanged.
+    columns of Q span the rows: optimal weights lie there, and norms are unchanged. Standardised
+    features change the program: weight decay then acts on the weights of (x - mean) / scale.
 
     Attributes
     ----------
     mean : array, shape (n_features,)
-        Zero where a bias is decayed or absent.
+        Zero where a bias is decayed and features are not standardised, or where there is none.
     rotation : array, shape (n_features, rank) or None
         Q.
     ones : bool
         Whether a column of ones follows.
+    scale : array, shape (n_features,) or None
+        Standard deviations, 1 for constant features; None where features are not standardised.
     """
 
     mean: Array
     rotation: Array | None
     ones: bool
+    scale: Array | None = None
 
     @classmethod
-    def of(cls, X: Array, bias: str, *, centred: bool) -> "Coordinates":
-        """Choose the coordinates for data X (n_samples, n_features)."""
+    def of(
+        cls,
+        X: Array,
+        bias: str,
+        *,
+        centred: bool,
+        standardize: bool = False,
+        sample_weight: Array | None = None,
+    ) -> "Coordinates":
+        """Choose the coordinates for data X (n_samples, n_features).
+
+        Means and deviations of standardised features are weighted by ``sample_weight``.
+        """
         mean = X.mean(axis=0) if centred else np.zeros(X.shape[1])
+        scale = None
+        if standardize:
+            mean, scale = _moments(X, sample_weight)
+            mean = mean if bias != "none" else np.zeros(X.shape[1])
         rotation = None
         if len(X) <= X.shape[1]:
-            _, sizes, directions = np.linalg.svd(X - mean, full_matrices=False)
+            features = X - mean if scale is None else (X - mean) / scale
+            _, sizes, directions = np.linalg.svd(features, full_matrices=False)
             small = sizes <= 1e-12 * max(float(sizes[0]), np.finfo(float).tiny)
             rotation = np.ascontiguousarray(directions[~small].T)
-        return cls(mean, rotation, bias != "none")
+        return cls(mean, rotation, bias != "none", scale)
+
+    def features(self, X: Array) -> Array:
+        """Return (x - mean) / scale, (n_samples, n_features)."""
+        features = X - self.mean if self.mean.any() else X
+        return features if self.scale is None else features / self.scale
 
     def rows(self, X: Array) -> Array:
         """Return the solver's rows (n_samples, p)."""
-        features = X - self.mean if self.mean.any() else X
+        features = self.features(X)
         if self.rotation is not None:
             features = features @ self.rotation
         if self.ones or features.shape[1] == 0:
@@ -54,18 +81,53 @@ class Coordinates:
         """Return the rows that gates see (n_samples, n_features or one more): X with its ones."""
         return np.column_stack([X, np.ones(len(X))]) if self.ones else X
 
+    def gates_to_user(self, gates: Array) -> Array:
+        """Return gates of X with its ones, given those of its standardised features."""
+        if self.scale is None:
+            return gates
+        weights = gates[: len(self.scale)] / self.scale[:, np.newaxis]
+        if not self.ones:
+            return weights
+        return np.vstack([weights, gates[-1] - self.mean @ weights])
+
     def to_user(self, U: Array) -> tuple[Array, Array]:
         """Return weights (m, n_features) and biases (m,) of the solver's neurons (m, p)."""
         weights, bias = (U[:, :-1], U[:, -1]) if self.ones else (U, np.zeros(len(U)))
         if self.rotation is not None:
             weights = weights[:, : self.rotation.shape[1]] @ self.rotation.T
+        if self.scale is not None:
+            weights = weights / self.scale
         return weights, bias - weights @ self.mean
+
+    def standardized(self, weights: Array, bias: Array) -> tuple[Array, Array]:
+        """Return weights and biases of the features that weight decay is about.
+
+        Those of the user where features are not standardised.
+        """
+        if self.scale is None:
+            return weights, bias
+        return weights * self.scale, bias + weights @ self.mean
 
     def to_solver(self, weights: Array, bias: Array) -> Array:
         """Return the solver's neurons (m, p) from the user's weights and biases."""
         bias = bias + weights @ self.mean
+        if self.scale is not None:
+            weights = weights * self.scale
         if self.rotation is not None:
             weights = weights @ self.rotation
         if self.ones:
             return np.column_stack([weights, bias])
         return weights if weights.shape[1] else np.zeros((len(weights), 1))
+
+
+def _moments(X: Array, sample_weight: Array | None) -> tuple[Array, Array]:
+    """Return weighted means and standard deviations of columns; 1 for constant ones."""
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    X, weights = X[weights > 0.0], weights[weights > 0.0]
+    weights = weights / weights.sum()
+    largest = np.abs(X).max(axis=0)
+    units = X / np.where(largest > 0.0, largest, 1.0)  # squares neither overflow nor vanish
+    mean = weights @ units
+    deviation = np.sqrt(weights @ (units - mean) ** 2)
+    scale = np.where(deviation > _ROUNDING, deviation * largest, 1.0)
+    return mean * largest, scale

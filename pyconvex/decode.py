@@ -1,5 +1,7 @@
 """Between the convex program's neurons and the network's weights."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from pyconvex.column_generation import Solver
@@ -88,6 +90,20 @@ def encode(
             used &= np.isin(np.arange(len(U)), np.unique(pattern, return_index=True)[1])
     tight = np.full((int(used.sum()), U.shape[1]), -1)
     return Neurons(U[used], signs[used], tight, pattern[used], 0.0, start.prediction)
+
+
+def with_inputs(network: Network, mean: Array, scale: Array) -> Network:
+    """Return the network whose output at (x - mean) / scale is this one's at x."""
+    gates = gate_bias = None
+    if network.gates is not None and network.gate_bias is not None:
+        gates, gate_bias = network.gates * scale, network.gate_bias + network.gates @ mean
+    return replace(
+        network,
+        hidden_weights=network.hidden_weights * scale,
+        hidden_bias=network.hidden_bias + network.hidden_weights @ mean,
+        gates=gates,
+        gate_bias=gate_bias,
+    )
 
 
 def _gate_rows(network: Network, coordinates: Coordinates) -> Array:

@@ -16,7 +16,7 @@ from pyconvex.data import (
     check_random_state,
     check_tol,
 )
-from pyconvex.decode import decode
+from pyconvex.decode import decode, with_inputs
 from pyconvex.losses import Array, Loss
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
@@ -37,11 +37,13 @@ class Fit:
     Attributes
     ----------
     network : Network
-        The weights, balanced: every neuron's hidden and output weights have the same norm.
+        The weights, balanced: every neuron's hidden and output weights have the same norm (with
+        ``standardize`` in the standardised features; weights are always in units of X).
     beta : float
         Weight decay.
     objective : float
-        Mean loss + beta/2 (sum of squared decayed weights), computed from ``network``.
+        Mean loss + beta/2 (sum of squared decayed weights), computed from ``network``. With
+        ``standardize`` the weights of the standardised features.
     dual_objective : float
         Lower bound of the objective at the level that ``certificate`` names.
     gap : float
@@ -102,6 +104,7 @@ def fit(
     tol: float = 1e-6,
     certificate: str = "auto",
     sample_weight: ArrayLike | None = None,
+    standardize: bool = False,
     warm_start: Fit | Network | None = None,
     minimal: bool = False,
     max_iter: int = 1000,
@@ -125,7 +128,7 @@ def fit(
     Parameters
     ----------
     X : array, shape (n_samples, n_features)
-        Data. Weight decay depends on the scale of the features: standardise them.
+        Data. Weight decay depends on the scale of the features: see ``standardize``.
     y : array, shape (n_samples,)
         Targets; -1 and +1 for two classes.
     beta : float, optional
@@ -143,7 +146,7 @@ def fit(
         first (`pyconvex.enumerate_patterns` of X, with its ones column where there is a bias):
         the certificate is "global"; for few samples or features. An int: that many draws. A
         PatternSet: exactly that program; gated networks need its gates, which have one
-        coordinate more than X where there is a bias.
+        coordinate more than X where there is a bias, and are in units of X.
     tol : float
         Relative gap to reach.
     certificate : {"auto", "global", "local"}
@@ -154,6 +157,11 @@ def fit(
         first. For ranks up to 16, in practice up to 6 or 7. "local": no proof.
     sample_weight : array, shape (n_samples,), optional
         Relative weights: an integer weight equals that many copies of the row.
+    standardize : bool
+        Divide features by their standard deviations (constant ones by 1) and, where there is a
+        bias, centre them, with ``sample_weight``. Predictions then do not depend on the units of
+        the features. beta, objective and gap are those of the standardised problem, the network
+        is in units of X, and so are the gates of sampled and given patterns.
     warm_start : Fit or Network, optional
         Start from this network. Neurons outside given patterns are left out.
     minimal : bool
@@ -195,7 +203,7 @@ def fit(
     """
     with Monitor(max_iter, time_limit, callback, verbose) as monitor:
         task = make_task(
-            X, y, beta, model, loss, bias, patterns, tol, certificate, sample_weight,
+            X, y, beta, model, loss, bias, patterns, tol, certificate, sample_weight, standardize,
             random_state, n_threads, backend,
         )  # fmt: skip
         return solve_task(task, start_of(task, warm_start), minimal, monitor)[0]
@@ -210,6 +218,7 @@ def beta_max(
     bias: str = "free",
     patterns: str | int | PatternSet = "auto",
     sample_weight: ArrayLike | None = None,
+    standardize: bool = False,
     n_threads: int | None = None,
     backend: str = "auto",
 ) -> float:
@@ -221,7 +230,7 @@ def beta_max(
 
     Parameters
     ----------
-    X, y, model, loss, bias, patterns, sample_weight, n_threads, backend
+    X, y, model, loss, bias, patterns, sample_weight, standardize, n_threads, backend
         As in `fit`. Random starts and draws come from a fixed seed.
 
     Returns
@@ -240,7 +249,7 @@ def beta_max(
     0.5
     """
     task = make_task(
-        X, y, 1.0, model, loss, bias, patterns, 0.5, "auto", sample_weight,
+        X, y, 1.0, model, loss, bias, patterns, 0.5, "auto", sample_weight, standardize,
         _START_SEED, n_threads, backend,
     )  # fmt: skip
     return task.beta_max()
@@ -257,6 +266,7 @@ def make_task(
     tol: float,
     certificate: str,
     sample_weight: ArrayLike | None,
+    standardize: bool,
     random_state: int | np.random.Generator | np.random.RandomState | None,
     n_threads: int | None,
     backend: str,
@@ -269,7 +279,7 @@ def make_task(
     _check_patterns_choice(patterns, model)
     _check_certificate(certificate, patterns, model)
     return Task.of(
-        X, y, beta, model, loss, bias, patterns, sample_weight, tol, certificate,
+        X, y, beta, model, loss, bias, patterns, sample_weight, standardize, tol, certificate,
         rng, kernels, threads,
     )  # fmt: skip
 
@@ -294,7 +304,7 @@ def _certified(task: Task, solution: Solution, minimal: bool, monitor: Monitor) 
     network = decode(solution.neurons, problem, task.coordinates, gates)
     objective = _objective(task, network)
     if minimal:
-        pruned = network.prune(task.X, free_bias=problem.intercept)
+        pruned = _pruned(task, network)
         reduced = _objective(task, pruned)
         if reduced <= objective * (1.0 + _RISE):
             network, objective = pruned, reduced
@@ -325,12 +335,23 @@ def _certified(task: Task, solution: Solution, minimal: bool, monitor: Monitor) 
     )
 
 
+def _pruned(task: Task, network: Network) -> Network:
+    """Return the network pruned in the features that weight decay is about."""
+    mean, scale, free = task.coordinates.mean, task.coordinates.scale, task.solver.problem.intercept
+    if scale is None:
+        return network.prune(task.X, free_bias=free)
+    rows = task.coordinates.features(task.X)
+    pruned = with_inputs(network, mean, scale).prune(rows, free_bias=free)
+    return with_inputs(pruned, -mean / scale, 1.0 / scale)
+
+
 def _objective(task: Task, network: Network) -> float:
     """Return loss plus weight decay of a network."""
     problem = task.solver.problem
-    squares = (network.output_weights**2).sum() + (network.hidden_weights**2).sum()
+    weights, bias = task.coordinates.standardized(network.hidden_weights, network.hidden_bias)
+    squares = (network.output_weights**2).sum() + (weights**2).sum()
     if task.coordinates.ones and not problem.free_bias:
-        squares += (network.hidden_bias**2).sum()
+        squares += (bias**2).sum()
     loss = problem.loss.value(network.predict(task.X), task.y, task.sample_weight)
     return loss + 0.5 * problem.beta * float(squares)
 

@@ -184,6 +184,7 @@ def path(
     tol: float = 1e-6,
     certificate: str = "auto",
     sample_weight: ArrayLike | None = None,
+    standardize: bool = False,
     warm_start: Fit | Network | None = None,
     minimal: bool = False,
     max_iter: int = 1000,
@@ -202,7 +203,7 @@ def path(
     Parameters
     ----------
     X : array, shape (n_samples, n_features)
-        Data. Weight decay depends on the scale of the features: standardise them.
+        Data. Weight decay depends on the scale of the features: see ``standardize``.
     y : array, shape (n_samples,)
         Targets.
     betas : array, shape (n_points,), optional
@@ -212,7 +213,7 @@ def path(
         Points of the default grid.
     beta_min_ratio : float
         Its smallest weight decay over its largest, between 0 and 1.
-    model, loss, bias, patterns, tol, certificate, sample_weight, minimal, max_iter
+    model, loss, bias, patterns, tol, certificate, sample_weight, standardize, minimal, max_iter
         As in `fit`, for each point.
     warm_start : Fit or Network, optional
         Where the first point starts.
@@ -250,7 +251,7 @@ def path(
     grid = Grid.of(betas, n_betas, beta_min_ratio)
     with Monitor(max_iter, time_limit, callback, verbose, grid.n_points) as monitor:
         task = make_task(
-            X, y, 1.0, model, loss, bias, patterns, tol, certificate, sample_weight,
+            X, y, 1.0, model, loss, bias, patterns, tol, certificate, sample_weight, standardize,
             random_state, n_threads, backend,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyconvex.bounded import MAX_RANK, BoundedPricing, is_provable, rank_of
 from pyconvex.column_generation import Solver
 from pyconvex.coordinates import Coordinates
-from pyconvex.data import check_choice, check_int
+from pyconvex.data import check_bool, check_choice, check_int, check_sample_weight
 from pyconvex.decode import encode
 from pyconvex.dual_newton import DualNewton
 from pyconvex.enumeration import enumerate_patterns
@@ -52,6 +52,7 @@ class Task:
         bias: str,
         patterns: str | int | PatternSet,
         sample_weight: ArrayLike | None,
+        standardize: bool,
         tol: float,
         certificate: str,
         rng: np.random.Generator,
@@ -62,7 +63,10 @@ class Task:
         check_choice(bias, "bias", ("free", "decayed", "none"))
         gated = model == "gated_relu"
         free_bias = bias == "free" and not gated
-        coordinates = Coordinates.of(X, bias, centred=free_bias)
+        coordinates = Coordinates.of(
+            X, bias, centred=free_bias, standardize=check_bool(standardize, "standardize"),
+            sample_weight=check_sample_weight(sample_weight, len(X)),
+        )  # fmt: skip
         problem, rows = make_problem(
             coordinates.rows(X), y, 1.0 if beta is None else beta, sample_weight, loss,
             intercept=bias == "free", free_bias=free_bias,
@@ -188,4 +192,9 @@ def _choose_patterns(
     if patterns == "all":
         return enumerate_patterns(rows, **settings)
     number = _N_GATES if isinstance(patterns, str) else check_int(patterns, "patterns")
-    return sample_patterns(rows, number, random_state=rng, **settings)
+    if coordinates.scale is None:
+        return sample_patterns(rows, number, random_state=rng, **settings)
+    rows = coordinates.gate_rows(coordinates.features(X))  # no feature outweighs the others
+    drawn = sample_patterns(rows, number, random_state=rng, **settings)
+    assert drawn.gates is not None
+    return PatternSet(drawn.packed, len(X), coordinates.gates_to_user(drawn.gates))
