@@ -26,7 +26,7 @@ _PUBLIC = {
     "Pricing": "price",
     "price": "price",
     "Network": "network",
-    "Fit": "fit",
+    "Fit": "fitted",
     "beta_max": "fit",
     "fit": "fit",
     "Path": "path",
@@ -55,9 +55,9 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; a test compar
     from pyconvex.enumeration import iter_patterns as iter_patterns
     from pyconvex.estimators import ConvexReLUClassifier as ConvexReLUClassifier
     from pyconvex.estimators import ConvexReLURegressor as ConvexReLURegressor
-    from pyconvex.fit import Fit as Fit
     from pyconvex.fit import beta_max as beta_max
     from pyconvex.fit import fit as fit
+    from pyconvex.fitted import Fit as Fit
     from pyconvex.group_lasso_path import group_lasso_path as group_lasso_path
     from pyconvex.history_plot import plot_history as plot_history
     from pyconvex.importance_plot import plot_importance as plot_importance

@@ -11,7 +11,8 @@ import numpy as np
 
 from pyconvex.backends import get_backend
 from pyconvex.config import __version__, show_config
-from pyconvex.fit import Fit, fit
+from pyconvex.fit import fit
+from pyconvex.fitted import Fit
 from pyconvex.losses import Array
 from pyconvex.network import Network
 

@@ -107,18 +107,18 @@ class Solver:
                 return Solution(neurons, dual, proof, Status.OPTIMAL)
             if complete and problem is not self._true:
                 left = (objective - self._dual(problem, z, norm, columns)) / true
-                if left <= STAGE * gap:
-                    return Solution(neurons, dual, proof, Status.OPTIMAL)
+                if left <= STAGE * max(gap, self.pricing.ready * self.tol):
+                    return Solution(neurons, dual, proof, Status.OPTIMAL, self.pricing.exact)
                 gap = left
             if status is not None:
                 return Solution(neurons, dual, proof, status)
             if idle == _PATIENCE:
                 return Solution(neurons, dual, proof, Status.STALLED)
-            moved = self._improve(self._add(neurons, columns), objective, gap, gaps, idle, monitor)
+            moved = self._improve(self.added(neurons, columns), objective, gap, gaps, idle, monitor)
             progress = objective - self._objective(moved)
             idle = 0 if progress > _NO_PROGRESS * objective else idle + 1
             if idle > 0:  # the new columns were noise: sharpen the multiplier without them
-                moved = self._refine(neurons, _NO_PROGRESS * objective, monitor)
+                moved = self.refined(neurons, _NO_PROGRESS * objective, monitor)
                 progress = objective - self._objective(moved)
             if progress > -_RISE * objective:  # never go up, nor follow a NaN
                 neurons = moved
@@ -169,7 +169,7 @@ class Solver:
         shift = self.problem.best_shift(fixed)
         return replace(neurons, prediction=fixed + shift, intercept=neurons.intercept + shift)
 
-    def _add(self, neurons: Neurons, columns: Columns) -> Neurons:
+    def added(self, neurons: Neurons, columns: Columns) -> Neurons:
         """Add the best columns one by one, each with its best size on the present residual."""
         problem = self.problem
         model = QuadraticModel.at(problem, neurons.prediction, float(not problem.loss.quadratic))
@@ -245,7 +245,7 @@ class Solver:
         gated = self.mode == self.kernels.GATED and self.problem.loss.quadratic
         if idle == 0 and gap > _COARSE and gated:
             step = _SHARE * gap
-        return self._refine(neurons, objective * max(step, _NO_PROGRESS), monitor)
+        return self.refined(neurons, objective * max(step, _NO_PROGRESS), monitor)
 
     def _sweeps_pay(self, gaps: list[float]) -> bool:
         """Tell whether sweeps alone lower the gap; ``gaps`` are those since a refinement."""
@@ -283,12 +283,12 @@ class Solver:
         prediction = neurons.prediction + (model.residual - residual)
         return Neurons(U[kept], ones, tight, neurons.pattern[kept], intercept, prediction)
 
-    def _refine(self, neurons: Neurons, target: float, monitor: Monitor) -> Neurons:
+    def refined(self, neurons: Neurons, target: float, monitor: Monitor) -> Neurons:
         """Solve over the present neurons until a kernel call gains less than ``target``."""
         if not self.problem.loss.quadratic:
             return self._refine_models(neurons, target, monitor)
         for _ in range(_MAX_CALLS):
-            neurons, decrease = self._refined(neurons, 0.0, target, monitor)
+            neurons, decrease = self._model_refined(neurons, 0.0, target, monitor)
             if decrease <= target or monitor.out_of_time():
                 break
         return neurons
@@ -303,7 +303,7 @@ class Solver:
         objective = self._objective(neurons)
         for _ in range(_MAX_MODELS):
             inner = target if math.isinf(decrease) else max(target, _INNER * decrease)
-            moved = self._recomputed(self._refined(neurons, damping, inner, monitor)[0])
+            moved = self._recomputed(self._model_refined(neurons, damping, inner, monitor)[0])
             decrease = objective - self._objective(moved)
             if not decrease >= 0.0:
                 damping, decrease = max(_FIRMER * damping, _FIRM), math.inf
@@ -316,7 +316,7 @@ class Solver:
                 break
         return neurons
 
-    def _refined(
+    def _model_refined(
         self, neurons: Neurons, damping: float, target: float, monitor: Monitor
     ) -> tuple[Neurons, float]:
         """Lower the model of the objective at ``damping`` until a sweep gains less than ``target``.

@@ -123,6 +123,18 @@ def check_vector(value: ArrayLike, name: str, n_samples: int) -> NDArray[np.floa
     return array
 
 
+def check_targets(y: ArrayLike, n_samples: int) -> NDArray[np.float64]:
+    """Return finite targets, (n_samples,) or for several outputs (n_samples, n_outputs)."""
+    if np.ndim(y) != 2:
+        return check_vector(y, "y", n_samples)
+    array = check_matrix(y, "y")
+    if len(array) != n_samples:
+        raise ValueError(
+            f"y has {len(array)} rows but X has {n_samples}: pass one row of targets per row of X"
+        )
+    return array
+
+
 def check_sample_weight(
     sample_weight: ArrayLike | None, n_samples: int, name: str = "sample_weight"
 ) -> NDArray[np.float64] | None:

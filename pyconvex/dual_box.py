@@ -9,7 +9,7 @@ from pyconvex.losses import Array
 from pyconvex.program import Problem
 
 _MARGIN = 1e-12  # of a steep conjugate's domain that the multiplier leaves free at its ends
-_SHARE = 0.99  # of the way to such an end that a step may take
+SHARE = 0.99  # of the way to such an end that a step may take
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class DualBox:
         """Return where a step from z ends that is cut off at the box, entry by entry."""
         low, high = self.low, self.high
         if self.steep:
-            low, high = z - _SHARE * (z - low), z + _SHARE * (high - z)
+            low, high = z - SHARE * (z - low), z + SHARE * (high - z)
         return np.clip(z + step, low, high)
 
     def free(self, z: Array, slopes: Array) -> NDArray[np.int64] | None:

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pyconvex.data import check_sample_weight
-from pyconvex.fit import Fit
+from pyconvex.fitted import Fit
 from pyconvex.losses import Array
 from pyconvex.program import Status
 

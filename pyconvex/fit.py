@@ -1,7 +1,6 @@
 """Fit a two-layer network to optimality: the job pyconvex exists for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,82 +13,20 @@ from pyconvex.data import (
     check_matrix,
     check_n_threads,
     check_random_state,
+    check_sample_weight,
+    check_targets,
     check_tol,
 )
-from pyconvex.decode import decode, with_inputs
-from pyconvex.losses import Array, Loss
+from pyconvex.fitted import Fit, solve_task
+from pyconvex.losses import Array, Loss, Squared, check_loss
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
-from pyconvex.neurons import Neurons, Solution
+from pyconvex.nuclear import NuclearTask
+from pyconvex.outputs import OutputsTask
 from pyconvex.patterns import PatternSet
-from pyconvex.program import Status, relative_gap
-from pyconvex.proximal_point import solve
 from pyconvex.task import Task
 
 _START_SEED = 0  # of the local search in beta_max
-_RISE = 1e-12  # a pruned network may have an objective that is higher by this much, relative
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """A trained network with its certificate.
-
-    Attributes
-    ----------
-    network : Network
-        The weights, balanced: every neuron's hidden and output weights have the same norm (with
-        ``standardize`` in the standardised features; weights are always in units of X).
-    beta : float
-        Weight decay.
-    objective : float
-        Mean loss + beta/2 (sum of squared decayed weights), computed from ``network``. With
-        ``standardize`` the weights of the standardised features.
-    dual_objective : float
-        Lower bound of the objective at the level that ``certificate`` names.
-    gap : float
-        (objective - dual_objective) / objective, 0 where the objective is 0.
-    lower_bound : float
-        Rigorous lower bound of the optimum, whatever the certificate (0 if none is known). For
-        gated networks: of the program over their gates.
-    certificate : {"global", "restricted", "local"}
-        "global": no network of any width has a lower objective than ``dual_objective``.
-        "restricted": the same among networks over ``patterns``. "local": the dual norm was
-        found by local search, so that dual_objective and gap are estimates, no bounds.
-    status : Status
-        "optimal" if the gap reached ``tol``, else what ended the solve.
-    n_iter : int
-        Pricing rounds.
-    seconds : float
-        Wall time.
-    history : tuple of Record
-        One record per round.
-    patterns : PatternSet
-        The given or sampled patterns; those of the neurons for ``patterns="auto"``.
-    """
-
-    network: Network
-    beta: float
-    objective: float
-    dual_objective: float
-    gap: float
-    lower_bound: float
-    certificate: str
-    status: Status
-    n_iter: int
-    seconds: float
-    history: tuple[Record, ...] = field(repr=False)
-    patterns: PatternSet = field(repr=False)
-
-    def predict(self, X: ArrayLike) -> Array:
-        """Return the network's output for each row of X, shape (n_samples,)."""
-        return self.network.predict(X)
-
-    def __repr__(self) -> str:
-        return (
-            f"Fit({self.status.value}: objective={self.objective:.8g}, gap={self.gap:.1e} "
-            f"({self.certificate}), n_neurons={self.network.n_neurons}, beta={self.beta:.4g}, "
-            f"n_iter={self.n_iter}, seconds={self.seconds:.2f})"
-        )
 
 
 def fit(
@@ -206,7 +143,7 @@ def fit(
             X, y, beta, model, loss, bias, patterns, tol, certificate, sample_weight, standardize,
             random_state, n_threads, backend,
         )  # fmt: skip
-        return solve_task(task, start_of(task, warm_start), minimal, monitor)[0]
+        return solve_any(task, start_of(task, warm_start), minimal, monitor)[0]
 
 
 def beta_max(
@@ -255,6 +192,9 @@ def beta_max(
     return task.beta_max()
 
 
+AnyTask = Task | OutputsTask | NuclearTask
+
+
 def make_task(
     X: ArrayLike,
     y: ArrayLike,
@@ -270,7 +210,7 @@ def make_task(
     random_state: int | np.random.Generator | np.random.RandomState | None,
     n_threads: int | None,
     backend: str,
-) -> Task:
+) -> AnyTask:
     """Check the arguments of `fit` that say what to solve, and put the task together."""
     kernels = get_backend(backend)
     threads, rng = check_n_threads(n_threads), check_random_state(random_state)
@@ -278,88 +218,34 @@ def make_task(
     tol = check_tol(tol)
     _check_patterns_choice(patterns, model)
     _check_certificate(certificate, patterns, model)
-    return Task.of(
-        X, y, beta, model, loss, bias, patterns, sample_weight, standardize, tol, certificate,
-        rng, kernels, threads,
+    targets, chosen = check_targets(y, len(X)), check_loss(loss)
+    several = targets.ndim == 2
+    first = Task.of(
+        X, targets[:, 0] if several else targets, 1.0 if beta is None else beta, model,
+        Squared() if several else chosen, bias, patterns, sample_weight, standardize, tol,
+        certificate, rng, kernels, threads,
     )  # fmt: skip
+    task = _several(first, targets, chosen, sample_weight) if several else first
+    return task.at(0.01 * task.beta_max() or 1.0) if beta is None else task
 
 
-def start_of(task: Task, warm_start: Fit | Network | None) -> Neurons:
-    """Return the neurons of a warm start."""
+def _several(first: Task, Y: Array, loss: Loss, sample_weight: ArrayLike | None) -> AnyTask:
+    """Return the task of several outputs, given that of one over the same data."""
+    weights = check_sample_weight(sample_weight, len(Y))
+    Y = Y if weights is None else Y[weights > 0.0]
+    return NuclearTask.of(first, Y, loss) if first.gated else OutputsTask.of(first, Y, loss)
+
+
+def start_of(task: AnyTask, warm_start: Fit | Network | None) -> Any:
+    """Return the state of a warm start."""
     return task.start(_network(warm_start))
 
 
-def solve_task(
-    task: Task, neurons: Neurons, minimal: bool, monitor: Monitor
-) -> tuple[Fit, Neurons]:
-    """Solve from given neurons; return the certified fit and the neurons it ended with."""
-    solution = solve(task.solver, neurons, monitor)
-    return _certified(task, solution, minimal, monitor), solution.neurons
-
-
-def _certified(task: Task, solution: Solution, minimal: bool, monitor: Monitor) -> Fit:
-    """Decode the network and certify it: all figures come from its own predictions."""
-    problem = task.solver.problem
-    gates = task.patterns.gates if task.gated and task.patterns is not None else None
-    network = decode(solution.neurons, problem, task.coordinates, gates)
-    objective = _objective(task, network)
-    if minimal:
-        pruned = _pruned(task, network)
-        reduced = _objective(task, pruned)
-        if reduced <= objective * (1.0 + _RISE):
-            network, objective = pruned, reduced
-    certificate = "local" if task.patterns is None else "restricted"
-    dual = min(solution.dual_objective, objective)  # where rounding has the last word
-    lower_bound = dual
-    if task.every_pattern:
-        certificate = "global"
-    if not task.gated:
-        run = None if monitor.out_of_time() else monitor.run
-        lower_bound = min(max(task.global_bound(solution, run), 0.0), objective)
-        proved = relative_gap(objective, lower_bound) <= task.solver.tol
-        if task.every_pattern or task.certificate == "global" or proved:
-            certificate, dual = "global", lower_bound
-    return Fit(
-        network=network,
-        beta=problem.beta,
-        objective=objective,
-        dual_objective=dual,
-        gap=relative_gap(objective, dual),
-        lower_bound=lower_bound,
-        certificate=certificate,
-        status=solution.status,
-        n_iter=len(monitor.history),
-        seconds=monitor.seconds,
-        history=tuple(monitor.history),
-        patterns=task.patterns or _neuron_patterns(task, network),
-    )
-
-
-def _pruned(task: Task, network: Network) -> Network:
-    """Return the network pruned in the features that weight decay is about."""
-    mean, scale, free = task.coordinates.mean, task.coordinates.scale, task.solver.problem.intercept
-    if scale is None:
-        return network.prune(task.X, free_bias=free)
-    rows = task.coordinates.features(task.X)
-    pruned = with_inputs(network, mean, scale).prune(rows, free_bias=free)
-    return with_inputs(pruned, -mean / scale, 1.0 / scale)
-
-
-def _objective(task: Task, network: Network) -> float:
-    """Return loss plus weight decay of a network."""
-    problem = task.solver.problem
-    weights, bias = task.coordinates.standardized(network.hidden_weights, network.hidden_bias)
-    squares = (network.output_weights**2).sum() + (weights**2).sum()
-    if task.coordinates.ones and not problem.free_bias:
-        squares += (bias**2).sum()
-    loss = problem.loss.value(network.predict(task.X), task.y, task.sample_weight)
-    return loss + 0.5 * problem.beta * float(squares)
-
-
-def _neuron_patterns(task: Task, network: Network) -> PatternSet:
-    on = network.hidden_weights @ task.X.T + network.hidden_bias[:, np.newaxis] > 0.0
-    kernels = task.solver.kernels
-    return PatternSet(kernels.pack_dense(on), len(task.X))
+def solve_any(task: AnyTask, state: Any, minimal: bool, monitor: Monitor) -> tuple[Fit, Any]:
+    """Solve from a given state; return the certified fit and the state it ended with."""
+    if isinstance(task, Task):
+        return solve_task(task, state, minimal, monitor)
+    return task.solve(state, minimal, monitor)
 
 
 def _network(warm_start: Fit | Network | None) -> Network | None:

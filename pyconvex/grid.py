@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from pyconvex.data import check_betas, check_int, check_ratio
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
-from pyconvex.neurons import Neurons
 from pyconvex.program import Status
 
 
@@ -23,6 +22,7 @@ class Ended(Protocol):
 
 
 Result = TypeVar("Result", bound=Ended)
+State = TypeVar("State")  # what the next point starts from
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Grid:
 
 def solve_along(
     betas: Array,
-    solve: Callable[[float, Neurons], tuple[Result, Neurons]],
-    neurons: Neurons,
+    solve: Callable[[float, State], tuple[Result, State]],
+    state: State,
     monitor: Monitor,
 ) -> tuple[list[Result], Status | None]:
-    """Solve for each penalty, from the neurons of the one before.
+    """Solve for each penalty, from the state that the one before ended with.
 
     Returns the results and what ended them early, None if nothing did; an unfinished one is left
     out unless it is the first.
@@ -62,7 +62,7 @@ def solve_along(
     for beta in betas:
         if results and (status := monitor.ended()):  # between two points
             return results, status
-        result, neurons = solve(float(beta), neurons)
+        result, state = solve(float(beta), state)
         if results and result.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
             return results, result.status
         results.append(result)

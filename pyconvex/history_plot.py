@@ -7,7 +7,7 @@ import numpy as np
 
 from pyconvex.canvas import NEGATIVE, PLAIN, axes, check_axes, legend_below, need_matplotlib
 from pyconvex.data import check_choice
-from pyconvex.fit import Fit
+from pyconvex.fitted import Fit
 from pyconvex.losses import Array
 from pyconvex.program import relative_gap
 from pyconvex.solver import GroupLassoResult

@@ -73,6 +73,8 @@ class Monitor:
         self._verbose, self._n_solves = bool(verbose), n_solves
         self._bar: Any = None
         self.history: list[Record] = []
+        # objective, dual objective and neurons of the other outputs, where several are solved
+        self.rest: tuple[float, float, int] = (0.0, 0.0, 0)
         self._recorded = False
 
     def __enter__(self) -> "Monitor":
@@ -129,7 +131,10 @@ class Monitor:
 
     def record(self, objective: float, dual_objective: float, n_neurons: int) -> Status | None:
         """Take down a round; return why the solve must end now, None if it may go on."""
-        record = Record(objective, dual_objective, n_neurons, self.seconds)
+        more, dual_more, n_more = self.rest
+        record = Record(
+            objective + more, dual_objective + dual_more, n_neurons + n_more, self.seconds
+        )
         self.history.append(record)
         self._recorded = True
         if self._bar is not None:

@@ -61,3 +61,4 @@ class Solution:
     dual_objective: float
     multiplier: Array
     status: Status
+    sure: bool = True  # whether the dual norm was priced as hard as it can be

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyconvex.data import check_choice, check_matrix, check_vector
-from pyconvex.fit import Fit, make_task, solve_task, start_of
+from pyconvex.fit import make_task, solve_any, start_of
+from pyconvex.fitted import Fit
 from pyconvex.grid import Grid, solve_along
 from pyconvex.losses import Array, Loss
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
-from pyconvex.neurons import Neurons
 from pyconvex.path_plot import plot_curve, plot_tracks
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Status
@@ -92,7 +92,7 @@ class Path(Sequence[Fit]):
 
         Returns
         -------
-        array, shape (n_points, n_samples)
+        array, shape (n_points, n_samples) or (n_points, n_samples, n_outputs)
 
         Raises
         ------
@@ -100,7 +100,8 @@ class Path(Sequence[Fit]):
             If X is no finite real matrix with the networks' features.
         """
         X = check_matrix(X)
-        return np.array([fit.predict(X) for fit in self.fits]).reshape(len(self), len(X))
+        shape = self.fits[0].predict(X).shape if self.fits else (len(X),)
+        return np.array([fit.predict(X) for fit in self.fits]).reshape(len(self), *shape)
 
     def plot(
         self,
@@ -255,8 +256,8 @@ def path(
             random_state, n_threads, backend,
         )  # fmt: skip
 
-        def solve(beta: float, neurons: Neurons) -> tuple[Fit, Neurons]:
-            return solve_task(task.at(beta), neurons, minimal, monitor)
+        def solve(beta: float, state: Any) -> tuple[Fit, Any]:
+            return solve_any(task.at(beta), state, minimal, monitor)
 
         start = start_of(task, warm_start)
         fits, ended = solve_along(grid.betas(task.beta_max), solve, start, monitor)

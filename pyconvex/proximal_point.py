@@ -10,11 +10,11 @@ from pyconvex.monitor import Monitor
 from pyconvex.neurons import Neurons, Solution
 from pyconvex.program import Problem, Status, relative_gap
 
-_WIDTH = 0.3  # of the mean error: the first width of a smoothed kink
-_NARROWER = 0.5  # each further width over the last,
-_NARROWEST = 1e-3  # down to this share of the first
-_STAGES = 60
-_PATIENCE = 8  # stages without a better gap until a solve is called stalled
+WIDTH = 0.3  # of the mean error: the first width of a smoothed kink
+NARROWER = 0.5  # each further width over the last,
+NARROWEST = 1e-3  # down to this share of the first
+STAGES = 60
+PATIENCE = 8  # stages without a better gap until a solve is called stalled
 
 
 def solve(solver: Solver | DualNewton, neurons: Neurons, monitor: Monitor) -> Solution:
@@ -41,25 +41,25 @@ class ProximalPoint:
         problem = self.solver.problem
         loss = problem.loss
         assert isinstance(loss, Kinked)
-        smoothed = loss.smooth(problem.y, _WIDTH)
+        smoothed = loss.smooth(problem.y, WIDTH)
         first = smoothed.width
         best: Solution | None = None
         idle, gap = 0, math.inf
-        for _ in range(_STAGES):
+        for _ in range(STAGES):
             solver = replace(self.solver, problem=replace(problem, loss=smoothed))
             solution = solve(solver, neurons, monitor)
             neurons = solution.neurons
             best, previous = _better(self.solver, best, solution), gap
             gap = _gap(problem, best)
-            if gap <= self.solver.tol:
+            if gap <= self.solver.tol and solution.sure:
                 return replace(best, status=Status.OPTIMAL)
             if solution.status not in (Status.OPTIMAL, Status.STALLED):
                 return replace(best, status=solution.status)
             idle = 0 if gap < 0.9 * previous else idle + 1
-            if idle == _PATIENCE:
+            if idle == PATIENCE:
                 break
             centre = smoothed.maximisers(problem.at_samples(neurons.prediction), problem.y)
-            width = max(_NARROWER * smoothed.width, _NARROWEST * first)
+            width = max(NARROWER * smoothed.width, NARROWEST * first)
             smoothed = Smoothed(loss, centre, width)
         assert best is not None
         return replace(best, status=Status.STALLED)

@@ -46,7 +46,7 @@ class Task:
         cls,
         X: Array,
         y: ArrayLike,
-        beta: float | None,
+        beta: float,
         model: str,
         loss: str | Loss,
         bias: str,
@@ -68,7 +68,7 @@ class Task:
             sample_weight=check_sample_weight(sample_weight, len(X)),
         )  # fmt: skip
         problem, rows = make_problem(
-            coordinates.rows(X), y, 1.0 if beta is None else beta, sample_weight, loss,
+            coordinates.rows(X), y, beta, sample_weight, loss,
             intercept=bias == "free", free_bias=free_bias,
         )  # fmt: skip
         chosen = _choose_patterns(X, patterns, gated, coordinates, rng, kernels, n_threads)
@@ -82,10 +82,7 @@ class Task:
                 problem, chosen, rows, not gated, tol, kernels, n_threads, by_weights=True
             )
         data = X[rows], problem.y, problem.sample_weight
-        task = cls(*data, coordinates, solver, chosen, gated, every, certificate)
-        if beta is None:
-            task = task.at(0.01 * task.beta_max() or 1.0)
-        return task
+        return cls(*data, coordinates, solver, chosen, gated, every, certificate)
 
     def at(self, beta: float) -> "Task":
         """Return the same task at another weight decay."""
@@ -94,16 +91,20 @@ class Task:
 
     def beta_max(self) -> float:
         """Return N(z) at the best constant prediction."""
+        return self.norm_of(self.solver.problem.constant_multiplier())
+
+    def norm_of(self, z: Array) -> float:
+        """Return N(z), 0 where it is rounding."""
         problem = replace(self.solver.problem, beta=0.0)
         nothing = Neurons.none(problem)
-        z = problem.at_rows(problem.constant_multiplier())
+        start = problem.sample_weight * np.abs(problem.y)
+        size = problem.at_rows(np.abs(z) + start) @ np.linalg.norm(problem.X, axis=1)
+        z = problem.at_rows(z)
         pricing = self.solver.pricing
         if isinstance(pricing, BoundedPricing):
             norm = pricing.dual_norm(problem, z, run_whole)
         else:
             norm = pricing(problem, z, nothing.U, nothing.signs, run_whole, effort=4)[0]
-        start = problem.at_rows(problem.multiplier(np.zeros(len(problem.X))))
-        size = (np.abs(z) + np.abs(start)) @ np.linalg.norm(problem.X, axis=1)
         return norm if norm > _ROUNDING * size else 0.0
 
     def start(self, network: Network | None) -> Neurons:
@@ -116,21 +117,48 @@ class Task:
         patterns = None if crossing else self.patterns
         return encode(network, self.solver, self.coordinates, self.X, patterns)
 
+    def for_target(self, y: Array, loss: Loss | None = None) -> "Task":
+        """Return the task of another output: the same data, a search of its own."""
+        solver, loss = self.solver, loss or self.solver.problem.loss
+        problem = replace(solver.problem, y=y, loss=loss)
+        if isinstance(solver, Solver):
+            return replace(
+                self, y=y, solver=replace(solver, problem=problem, pricing=anew(solver.pricing))
+            )
+        return replace(self, y=y, solver=replace(solver, problem=problem))
+
     def global_bound(self, solution: Solution, run: Run | None) -> float:
         """Return a lower bound for networks of any width, from the dual norm over all patterns.
 
         Where that was neither priced nor proved, from the cheap bound of the norm. Without
         ``run`` nothing new is proved.
         """
+        norm = self.global_norm(solution.neurons, solution.multiplier, run)
+        return self.solver.problem.dual_objective(solution.multiplier, norm)
+
+    def global_norm(self, neurons: Neurons, z: Array, run: Run | None) -> float:
+        """Return an upper bound of N(z) over all patterns; see `global_bound`."""
         problem, pricing = self.solver.problem, self.solver.pricing
-        neurons, z = solution.neurons, solution.multiplier
         at_rows = problem.at_rows(z)
         norm = problem.norm_bound(at_rows)
         if isinstance(pricing, CellPricing):
             norm = pricing(problem, at_rows, neurons.U, neurons.signs, run_whole, effort=2)[0]
         if isinstance(pricing, BoundedPricing):
             norm = min(norm, pricing.bound(problem, at_rows, run))
-        return problem.dual_objective(z, norm)
+        return norm
+
+
+def anew(
+    pricing: PatternPricing | LocalPricing | CellPricing | BoundedPricing,
+) -> PatternPricing | LocalPricing | CellPricing | BoundedPricing:
+    """Return the same pricing without what it has found so far."""
+    if isinstance(pricing, LocalPricing):
+        return replace(pricing, maxima=[])
+    if isinstance(pricing, BoundedPricing):
+        return replace(pricing, search=replace(pricing.search, maxima=[]), proved={})
+    if isinstance(pricing, CellPricing):
+        return replace(pricing, search=replace(pricing.search, maxima=[]))
+    return pricing
 
 
 def _crossing_solver(

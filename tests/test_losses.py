@@ -118,6 +118,14 @@ def test_best_shift(loss, start):
 
 
 @pytest.mark.parametrize("loss", [Hinge(), Quantile(0.7)], ids=named)
+def test_best_shift_at_a_kink(loss):
+    y = targets(loss)
+    shift = loss.best_shift(prediction, y, weights)
+    values = [loss.value(prediction + c, y, weights) for c in np.linspace(-9, 9, 4001)]
+    assert loss.value(prediction + shift, y, weights) <= min(values) + 1e-15
+
+
+@pytest.mark.parametrize("loss", [Hinge(), Quantile(0.7)], ids=named)
 def test_smoothing_lies_just_above(loss):
     y = targets(loss)
     smooth = loss.smooth(y, 0.1)

@@ -7,14 +7,16 @@ rests on the conjugate.
 from pyconvex.losses.base import Array, Loss
 from pyconvex.losses.kinked import Hinge, Kinked, Quantile, Smoothed
 from pyconvex.losses.smooth import Huber, Logistic, Poisson, Squared, SquaredHinge
+from pyconvex.losses.softmax import Softmax
 
 __all__ = [
     "Array", "Hinge", "Huber", "Kinked", "Logistic", "Loss", "Poisson", "Quantile", "Smoothed",
-    "Squared", "SquaredHinge", "check_loss",
+    "Softmax", "Squared", "SquaredHinge", "check_loss",
 ]  # fmt: skip
 
 _LOSSES: dict[str, type[Loss]] = {
-    loss.name: loss for loss in (Squared, Huber, Quantile, Poisson, Logistic, SquaredHinge, Hinge)
+    loss.name: loss
+    for loss in (Squared, Huber, Quantile, Poisson, Logistic, SquaredHinge, Hinge, Softmax)
 }
 
 

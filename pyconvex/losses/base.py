@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _STEPS = 100  # of the search for a constant
+_SETTLED = 1e-16  # sums below this share of their terms' sizes are rounding
 ROUNDED = 1e-10  # a multiplier may leave the domain by this much, relative, from rounding
 
 
@@ -119,9 +120,10 @@ class Loss:
         low, high, shift = -math.inf, math.inf, 0.0
         for step in range(_STEPS):
             with np.errstate(over="ignore"):
-                slope = float(sample_weight @ self.slopes(f + shift, y))
+                terms = sample_weight * self.slopes(f + shift, y)
+                slope = float(terms.sum())
                 curvature = float(sample_weight @ self.curvatures(f + shift, y))
-            if slope == 0.0:
+            if abs(slope) <= _SETTLED * float(np.abs(terms).sum()):
                 break
             low, high = (shift, high) if slope < 0.0 else (low, shift)
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -48,6 +48,16 @@ class Kinked(Loss):
         q = np.where(e > 0.0, self.high, np.where(e < 0.0, self.low, self.middle))
         return -q * self.directions(y)
 
+    def best_shift(self, f: Array, y: Array, sample_weight: Array) -> float:
+        """Return the kink at which the slope of the loss of f + c by c turns positive."""
+        directions = self.directions(y)
+        kinks = self.errors(f, y) * directions
+        leftmost = np.where(directions > 0.0, -self.high, self.low)  # slopes at c = -infinity
+        order = np.argsort(kinks, kind="stable")
+        jumps = (self.high - self.low) * np.cumsum(sample_weight[order])
+        turned = np.flatnonzero(sample_weight @ leftmost + jumps >= 0.0)
+        return float(kinks[order[turned[0] if len(turned) else -1]])
+
     @property
     def middle(self) -> float:
         """Return the middle of the domain."""

@@ -1,0 +1,125 @@
+"""The loss of several classes, whose outputs it couples."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pyconvex.losses.base import Array, Loss
+
+_STEPS = 50  # Newton steps towards the best constants
+_SETTLED = 1e-15  # sums of multipliers below this, relative, are rounding
+_SMALLEST = 1e-9  # steps below this are not halved
+_SIMPLEX = 1e-8  # rows of targets may miss the sum 1 by this much
+
+
+class Softmax(Loss):
+    """l(f, y) = log sum_k exp(f_k) - sum_k y_k f_k over the classes k; rows of y sum to 1.
+
+    Arrays f, y and z have shape (n_samples, n_classes). With r = y - z / s >= 0, rows of sum 1,
+    D(z) = -sum_i s_i sum_k r_ik log r_ik.
+    """
+
+    name = "softmax"
+    smoothness = 0.5
+
+    def losses(self, f: Array, y: Array) -> Array:
+        """Return the loss of each sample, (n_samples,)."""
+        from scipy.special import logsumexp
+
+        losses: Array = logsumexp(f, axis=1) - np.einsum("ik,ik->i", y, f)
+        return losses
+
+    def multiplier(self, f: Array, y: Array, sample_weight: Array) -> Array:
+        """Return z = s (y - p), p the probabilities of the classes."""
+        from scipy.special import softmax
+
+        multiplier: Array = sample_weight[:, np.newaxis] * (y - softmax(f, axis=1))
+        return multiplier
+
+    def dual_value(self, z: Array, y: Array, sample_weight: Array) -> float:
+        """Return D(z) for a multiple of a prediction's multiplier."""
+        from scipy.special import entr
+
+        shares = np.maximum(y - z / sample_weight[:, np.newaxis], 0.0)
+        return float(sample_weight @ entr(shares).sum(axis=1))
+
+    def best_shifts(self, f: Array, y: Array, sample_weight: Array) -> Array:
+        """Return the constants (n_classes,) that minimise the weighted loss of f + c.
+
+        Newton's method with halved steps; constants of sum 0, since a common one changes nothing.
+        """
+        shifts = np.zeros(f.shape[1])
+        value = self.value(f, y, sample_weight)
+        for _ in range(_STEPS):
+            z = self.multiplier(f + shifts, y, sample_weight)
+            gradient = z.sum(axis=0)
+            if np.abs(gradient).max() <= _SETTLED * np.abs(z).sum():
+                break
+            p = y - z / sample_weight[:, np.newaxis]
+            hessian = np.diag(sample_weight @ p) - (p.T * sample_weight) @ p
+            step = np.linalg.lstsq(hessian, gradient, rcond=1e-14)[0]
+            step -= step.mean()
+            moved = self.value(f + shifts + step, y, sample_weight)
+            while moved > value and np.abs(step).max() > _SMALLEST:
+                step *= 0.5
+                moved = self.value(f + shifts + step, y, sample_weight)
+            shifts = shifts + step
+            if moved >= value:  # the last step was rounding, in the objective if not in the sums
+                break
+            value = moved
+        return shifts
+
+    def block(self, f: Array, k: int) -> "SoftmaxBlock":
+        """Return the loss as a function of the output of class k, the others fixed."""
+        from scipy.special import logsumexp
+
+        return SoftmaxBlock(logsumexp(np.delete(f, k, axis=1), axis=1))
+
+    def check_targets(self, y: Array, *, intercept: bool) -> None:
+        """Raise ValueError unless rows of y are shares of at least two classes."""
+        if y.ndim != 2 or y.shape[1] < 2:
+            raise ValueError(
+                "y must have shape (n_samples, n_classes) for loss='softmax', with a 1 in the "
+                "column of each row's class: code labels so, or use ConvexReLUClassifier"
+            )
+        if (y < 0.0).any() or np.abs(y.sum(axis=1) - 1.0).max() > _SIMPLEX:
+            raise ValueError("y must have rows >= 0 of sum 1 for loss='softmax'")
+        if intercept and not y.any(axis=0).all():
+            raise ValueError(
+                "y has a class without samples, so its best output bias is infinite for "
+                "loss='softmax': drop its column, or pass bias='decayed'"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class SoftmaxBlock(Loss):
+    """log(exp(rest) + exp(f)) - y f, 0 <= y <= 1: a logistic loss with an offset.
+
+    Parameters
+    ----------
+    rest : array, shape (n_samples,)
+        log sum exp of the other classes' outputs.
+    """
+
+    rest: Array = field(repr=False)
+    name = "softmax_block"
+    smoothness = 0.25
+
+    def losses(self, f: Array, y: Array) -> Array:
+        """Return log(exp(rest) + exp(f)) - y f."""
+        losses: Array = np.logaddexp(self.rest, f) - y * f
+        return losses
+
+    def slopes(self, f: Array, y: Array) -> Array:
+        """Return p - y, p the probability of the class."""
+        from scipy.special import expit
+
+        slopes: Array = expit(f - self.rest) - y
+        return slopes
+
+    def curvatures(self, f: Array, y: Array) -> Array:
+        """Return p (1 - p)."""
+        from scipy.special import expit
+
+        curvatures: Array = expit(f - self.rest) * expit(self.rest - f)
+        return curvatures

@@ -1,0 +1,169 @@
+"""Gated networks with several outputs: from a checked request to a certified fit."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pyconvex.fitted import Fit
+from pyconvex.losses import Array, Kinked, Loss, Smoothed
+from pyconvex.monitor import Monitor
+from pyconvex.network import Network
+from pyconvex.nuclear_newton import NuclearNewton, NuclearState
+from pyconvex.nuclear_problem import NuclearProblem
+from pyconvex.program import Status, relative_gap
+from pyconvex.proximal_point import NARROWER, NARROWEST, PATIENCE, STAGES, WIDTH
+from pyconvex.task import Task
+
+State = NuclearState | None
+
+
+@dataclass(frozen=True)
+class NuclearTask:
+    """A checked request for a gated network with several outputs.
+
+    Parameters
+    ----------
+    first : Task
+        The task of one output over the same data.
+    problem : NuclearProblem
+        The program.
+    """
+
+    first: Task
+    problem: NuclearProblem
+
+    @classmethod
+    def of(cls, first: Task, Y: Array, loss: Loss) -> "NuclearTask":
+        """Put the task together from that of any output, given targets (n_samples, n_outputs)."""
+        one = first.solver.problem
+        for y in [Y] if Y.ndim == 2 and loss.name == "softmax" else Y.T:
+            loss.check_targets(y, intercept=one.intercept)
+        problem = NuclearProblem(one.X, Y, one.sample_weight, one.beta, one.intercept, loss)
+        return cls(first, problem)
+
+    @property
+    def engine(self) -> NuclearNewton:
+        """What solves the program."""
+        solver = self.first.solver
+        return NuclearNewton(
+            self.problem, solver.packed, solver.kernels, solver.tol, solver.n_threads
+        )
+
+    def at(self, beta: float) -> "NuclearTask":
+        """Return the same task at another weight decay."""
+        return NuclearTask(self.first.at(beta), replace(self.problem, beta=beta))
+
+    def beta_max(self) -> float:
+        """Return the dual norm at the best constant prediction."""
+        problem = self.problem
+        smooth = replace(problem, loss=problem.loss.smooth(problem.Y, 1e-3))
+        F = np.zeros_like(problem.Y)
+        return self.engine.norm(smooth.multiplier(F + smooth.best_shifts(F)))
+
+    def start(self, network: Network | None) -> State:
+        """Return the weights to start from: those of neurons whose gates are in the program."""
+        if network is None:
+            return None
+        c = self.problem.Y.shape[1]
+        if network.output_weights.ndim != 2 or network.n_outputs != c:
+            raise ValueError(
+                f"warm_start has output_weights of shape {network.output_weights.shape} but y has "
+                f"{c} columns: pass a fit to a target of the same shape"
+            )
+        parts = [
+            self.first.start(replace(network, output_weights=column, output_bias=0.0))
+            for column in network.output_weights.T
+        ]
+        U = np.zeros((len(self.engine.packed), self.problem.X.shape[1], c))
+        for k, neurons in enumerate(parts):
+            np.add.at(U[:, :, k], neurons.pattern, neurons.U * neurons.signs[:, np.newaxis])
+        active = np.flatnonzero(U.any(axis=(1, 2)))
+        return NuclearState(active, U[active], np.zeros(c), math.inf, 0)
+
+    def solve(self, state: State, minimal: bool, monitor: Monitor) -> tuple[Fit, State]:
+        """Solve from a given state; return the certified fit and the state it ended with."""
+        best, dual, status = self._solved(state, monitor)
+        network = self._network(best)
+        if minimal:
+            network = network.prune(self.first.X, free_bias=self.problem.intercept)
+        objective = self._objective(network)
+        dual = min(dual, objective)
+        assert self.first.patterns is not None
+        result = Fit(
+            network=network,
+            beta=self.problem.beta,
+            objective=objective,
+            dual_objective=dual,
+            gap=relative_gap(objective, dual),
+            lower_bound=dual,
+            certificate="global" if self.first.every_pattern else "restricted",
+            status=status,
+            n_iter=len(monitor.history),
+            seconds=monitor.seconds,
+            history=tuple(monitor.history),
+            patterns=self.first.patterns,
+        )
+        return result, best
+
+    def _solved(self, state: State, monitor: Monitor) -> tuple[NuclearState, float, Status]:
+        """Solve; a loss with kinks by the proximal point method, as in `ProximalPoint`."""
+        loss = self.problem.loss
+        if not isinstance(loss, Kinked):
+            found, dual, _, status = self.engine.solve(state, monitor)
+            return found, dual, status
+        smoothed = loss.smooth(self.problem.Y, WIDTH)
+        first, gap, dual, idle = smoothed.width, math.inf, 0.0, 0
+        best: NuclearState | None = None
+        for _ in range(STAGES):
+            share = min(max(0.2 * gap, 0.2 * self.engine.tol), 0.1)
+            engine = replace(self.engine, problem=replace(self.problem, loss=smoothed), tol=share)
+            state, _, Z, status = engine.solve(state, monitor)
+            F = engine.outputs(state.U, state.active) + state.intercept
+            penalty = self.problem.beta * float(np.linalg.norm(state.U, "nuc", axis=(1, 2)).sum())
+            shifts = self.problem.best_shifts(F)
+            true = self.problem.value(F + shifts) + penalty
+            if best is None or true < best.objective:
+                best = replace(state, objective=true, intercept=state.intercept + shifts)
+            dual = max(dual, self.problem.dual_objective(Z, engine.norm(Z)))
+            previous, gap = gap, relative_gap(best.objective, dual)
+            if gap <= self.engine.tol:
+                return best, dual, Status.OPTIMAL
+            idle = 0 if gap < 0.9 * previous else idle + 1
+            if status not in (Status.OPTIMAL, Status.STALLED):
+                return best, dual, status
+            if idle == PATIENCE:
+                break
+            centre = smoothed.maximisers(F, self.problem.Y)
+            smoothed = Smoothed(loss, centre, max(NARROWER * smoothed.width, NARROWEST * first))
+        assert best is not None
+        return best, dual, Status.STALLED
+
+    def _network(self, state: NuclearState) -> Network:
+        """Return the balanced network: a neuron for each singular value of a gate's weights."""
+        left, sizes, right = np.linalg.svd(state.U, full_matrices=False)
+        gate, place = np.nonzero(sizes > 1e-12 * sizes.max(initial=0.0))
+        roots = np.sqrt(sizes[gate, place])[:, np.newaxis]
+        assert self.first.patterns is not None and self.first.patterns.gates is not None  # noqa: PT018
+        coordinates = self.first.coordinates
+        weights, bias = coordinates.to_user(roots * left[gate, :, place])
+        chosen = self.first.patterns.gates[:, state.active[gate]].T
+        return Network(
+            weights,
+            bias,
+            roots * right[gate, place],
+            state.intercept,
+            chosen[:, : weights.shape[1]],
+            chosen[:, -1] if coordinates.ones else np.zeros(len(chosen)),
+        )
+
+    def _objective(self, network: Network) -> float:
+        """Return loss plus weight decay of a network."""
+        weights, bias = self.first.coordinates.standardized(
+            network.hidden_weights, network.hidden_bias
+        )
+        squares = (weights**2).sum() + (network.output_weights**2).sum()
+        if self.first.coordinates.ones:
+            squares += (bias**2).sum()
+        loss = self.problem.value(network.predict(self.first.X))
+        return loss + 0.5 * self.problem.beta * float(squares)

@@ -1,0 +1,166 @@
+r"""The program of gated networks with several outputs: a sum of nuclear norms.
+
+.. math:: \min_U \sum_i s_i \ell(F_i, Y_i) + \beta \sum_g \|U_g\|_*, \quad F = \sum_g D_g X U_g,
+
+U_g of shape p x c, has the same optimum as weight decay on networks whose neurons serve all outputs
+(Sahiner et al. 2021). The dual norm is :math:`\max_g \|X^T D_g Z\|_2`, the largest singular value.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyconvex.dual_box import SHARE
+from pyconvex.losses import Array, Loss, Smoothed, Softmax
+
+
+@dataclass(frozen=True)
+class NuclearProblem:
+    """Data, loss and dual of the program; arrays F, Y and Z have shape (n_samples, c).
+
+    Parameters
+    ----------
+    X : array, shape (n_samples, p)
+        Rows.
+    Y : array, shape (n_samples, c)
+        Targets.
+    sample_weight : array, shape (n_samples,)
+        Positive, sum 1.
+    beta : float
+        Weight decay.
+    intercept : bool
+        Whether every output has a free constant.
+    loss : Loss
+        `Softmax`, or a loss of one output, summed over the outputs.
+    """
+
+    X: Array
+    Y: Array
+    sample_weight: Array
+    beta: float
+    intercept: bool
+    loss: Loss
+
+    @property
+    def column(self) -> Array:
+        """Sample weights as a column."""
+        return self.sample_weight[:, np.newaxis]
+
+    @property
+    def coupled(self) -> bool:
+        """Whether rows of Z sum to zero."""
+        return isinstance(self.loss, Softmax)
+
+    def value(self, F: Array) -> float:
+        """Return the weighted loss."""
+        if self.coupled:
+            return self.loss.value(F, self.Y, self.sample_weight)
+        with np.errstate(over="ignore"):
+            return float((self.column * self.loss.losses(F, self.Y)).sum())
+
+    def multiplier(self, F: Array) -> Array:
+        """Return Z at a prediction."""
+        if self.coupled:
+            return self.loss.multiplier(F, self.Y, self.sample_weight)
+        return -self.column * self.loss.slopes(F, self.Y)
+
+    def best_shifts(self, F: Array) -> Array:
+        """Return the free constants (c,) that improve a prediction most."""
+        if not self.intercept:
+            return np.zeros(F.shape[1])
+        if isinstance(self.loss, Softmax):
+            return self.loss.best_shifts(F, self.Y, self.sample_weight)
+        columns = (np.ascontiguousarray(part) for part in (F.T, self.Y.T))
+        return np.array(
+            [
+                _column(self.loss, k).best_shift(f, y, self.sample_weight)
+                for k, (f, y) in enumerate(zip(*columns, strict=True))
+            ]
+        )
+
+    def dual_value(self, Z: Array) -> float:
+        """Return D(Z), minus infinity outside the domain."""
+        if self.coupled:
+            return self.loss.dual_value(Z, self.Y, self.sample_weight)
+        return -float((self.column * self.loss.conjugates(-Z / self.column, self.Y)).sum())
+
+    def dual_objective(self, Z: Array, norm: float) -> float:
+        """Return the dual objective of the largest feasible multiple of Z up to Z itself."""
+        t = min(1.0, self.beta / norm) if norm > 0.0 else 1.0
+        return self.dual_value(t * Z)
+
+    def conjugate_slopes(self, Z: Array) -> Array:
+        """Return the F whose multiplier is Z; of softmax up to constants of rows."""
+        if self.coupled:
+            logs: Array = np.log(self._shares(Z))
+            return logs
+        return self.loss.conjugate_slopes(-Z / self.column, self.Y)
+
+    def curvatures(self, Z: Array) -> Array:
+        """Return the diagonal of the Hessian of -D(Z)."""
+        if self.coupled:
+            return 1.0 / (self.column * self._shares(Z))
+        return self.loss.conjugate_curvatures(-Z / self.column, self.Y) / self.column
+
+    def projected(self, V: Array) -> Array:
+        """Return the part of V along which multipliers may move."""
+        return V - V.mean(axis=1, keepdims=True) if self.coupled else V
+
+    def scaled(self, diagonal: Array, V: Array) -> Array:
+        """Return V divided by a diagonal, within the directions that multipliers may move."""
+        inverse = 1.0 / diagonal
+        if self.coupled:
+            centre = (inverse * V).sum(axis=1, keepdims=True) / inverse.sum(axis=1, keepdims=True)
+            V = V - centre
+        return inverse * V
+
+    def held(self, Z: Array, slopes: Array) -> Array:
+        """Return 0 for entries at an end of the domain that a descent would push out, else 1."""
+        if self.loss.steep or self.coupled:
+            return np.ones_like(Z)
+        low, high = self._ends()
+        out = ((low >= Z) & (slopes > 0.0)) | ((high <= Z) & (slopes < 0.0))
+        return np.where(out, 0.0, 1.0)
+
+    def stop(self, Z: Array, step: Array) -> Array:
+        """Return where a step from Z ends that is cut off at the domain."""
+        if self.coupled:  # whole rows are shortened, so that they sum to zero
+            room = np.where(step > 0.0, SHARE * (self.column * self.Y - Z), np.inf)
+            factors = np.where(step > room, room / np.where(step > 0.0, step, 1.0), 1.0)
+            moved: Array = Z + step * factors.min(axis=1, keepdims=True)
+            return moved
+        low, high = self._ends()
+        if self.loss.steep:
+            low, high = Z - SHARE * (Z - low), Z + SHARE * (high - Z)
+        moved = np.clip(Z + step, low, high)
+        return moved
+
+    def inside(self, Z: Array) -> Array:
+        """Return the nearest multiplier where the dual objective has a slope."""
+        if self.coupled:
+            shares = np.maximum(self.Y - Z / self.column, _MARGIN)
+            inside: Array = self.column * (self.Y - shares / shares.sum(axis=1, keepdims=True))
+            return inside
+        if not self.loss.steep:
+            return Z
+        low, high = self._ends()
+        margin = _MARGIN * self.column
+        inside = np.clip(Z, low + margin, high - margin)
+        return inside
+
+    def _shares(self, Z: Array) -> Array:
+        return np.maximum(self.Y - Z / self.column, 1e-300)
+
+    def _ends(self) -> tuple[Array, Array]:
+        low, high = self.loss.domain(self.Y)
+        return -self.column * high, -self.column * low
+
+
+_MARGIN = 1e-12  # what a steep conjugate's domain leaves free at its ends
+
+
+def _column(loss: Loss, k: int) -> Loss:
+    """Return the loss of output k: a smoothed one has a centre per output."""
+    if isinstance(loss, Smoothed) and isinstance(loss.centre, np.ndarray):
+        return Smoothed(loss.loss, np.ascontiguousarray(loss.centre[:, k]), loss.width)
+    return loss

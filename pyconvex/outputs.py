@@ -1,0 +1,193 @@
+r"""Several outputs of ReLU networks: one program per output, coupled by the loss at most.
+
+Weight decay is :math:`\tfrac\beta2 \sum_j (\|w_j\|^2 + \|\alpha_j\|_1^2)`. Then neurons serve one
+output each at the optimum, and the program is a sum over the outputs but for the loss. It is a sum
+altogether for every loss but the softmax.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pyconvex.column_generation import Solver
+from pyconvex.decode import decode
+from pyconvex.fitted import Fit, neuron_patterns, pruned, solve_task, weight_decay
+from pyconvex.losses import Array, Loss, Softmax
+from pyconvex.monitor import Monitor
+from pyconvex.network import Network
+from pyconvex.neurons import Neurons
+from pyconvex.program import Status, relative_gap
+from pyconvex.softmax import SoftmaxSolver
+from pyconvex.task import Task
+
+State = tuple[Neurons, ...]  # of each output
+_ENDS = (Status.INTERRUPTED, Status.TIME_LIMIT, Status.MAX_ITER, Status.STALLED)  # worst first
+
+
+@dataclass(frozen=True)
+class OutputsTask:
+    """A checked request with several outputs: a task for each.
+
+    Parameters
+    ----------
+    tasks : tuple of Task
+        With the columns of y as targets.
+    loss : Loss
+        What couples them: `Softmax`, or any other loss, which does not.
+    """
+
+    tasks: tuple[Task, ...]
+    loss: Loss
+
+    @classmethod
+    def of(cls, first: Task, Y: Array, loss: Loss) -> "OutputsTask":
+        """Put the task together from that of any output, given targets (n_samples, n_outputs)."""
+        intercept = first.solver.problem.intercept
+        if isinstance(loss, Softmax):
+            loss.check_targets(Y, intercept=intercept)
+            return cls(tuple(first.for_target(y) for y in Y.T.copy()), loss)
+        for y in Y.T:
+            loss.check_targets(y, intercept=intercept)
+        return cls(tuple(first.for_target(y, loss) for y in Y.T.copy()), loss)
+
+    def at(self, beta: float) -> "OutputsTask":
+        """Return the same task at another weight decay."""
+        return replace(self, tasks=tuple(task.at(beta) for task in self.tasks))
+
+    def beta_max(self) -> float:
+        """Return the largest dual norm of an output at the best constant prediction."""
+        if not isinstance(self.loss, Softmax):
+            return max(task.beta_max() for task in self.tasks)
+        Y, s = np.column_stack([task.y for task in self.tasks]), self.tasks[0].sample_weight
+        f = np.zeros_like(Y)
+        if self.tasks[0].solver.problem.intercept:
+            f += self.loss.best_shifts(f, Y, s)
+        z = self.loss.multiplier(f, Y, s)
+        columns = np.ascontiguousarray(z.T)
+        return max(task.norm_of(v) for task, v in zip(self.tasks, columns, strict=True))
+
+    def start(self, network: Network | None) -> State:
+        """Return the neurons to start from."""
+        if network is None:
+            return tuple(task.start(None) for task in self.tasks)
+        if network.n_outputs != len(self.tasks) or network.output_weights.ndim != 2:
+            raise ValueError(
+                f"warm_start has output_weights of shape {network.output_weights.shape} but y has "
+                f"{len(self.tasks)} columns: pass a fit to a target of the same shape"
+            )
+        parts = (_part(network, k) for k in range(len(self.tasks)))
+        return tuple(task.start(part) for task, part in zip(self.tasks, parts, strict=True))
+
+    def solve(self, state: State, minimal: bool, monitor: Monitor) -> tuple[Fit, State]:
+        """Solve from given neurons; return the certified fit and the neurons it ended with."""
+        if isinstance(self.loss, Softmax):
+            return self._coupled(self.loss, state, minimal, monitor)
+        fits, ends = [], []
+        figures = [(self._objective(k, state[k]), 0.0, len(n)) for k, n in enumerate(state)]
+        for k, task in enumerate(self.tasks):
+            others = np.array(figures[:k] + figures[k + 1 :]).reshape(-1, 3).sum(axis=0)
+            monitor.rest = float(others[0]), float(others[1]), int(others[2])
+            result, neurons = solve_task(task, state[k], minimal, monitor)
+            figures[k] = result.objective, result.dual_objective, result.network.n_neurons
+            fits.append(result)
+            ends.append(neurons)
+        monitor.rest = 0.0, 0.0, 0
+        return self._together(fits, monitor), tuple(ends)
+
+    def _coupled(
+        self, loss: Softmax, state: State, minimal: bool, monitor: Monitor
+    ) -> tuple[Fit, State]:
+        """Solve for all classes together."""
+        first = self.tasks[0]
+        solvers = [task.solver for task in self.tasks if isinstance(task.solver, Solver)]
+        coupled = SoftmaxSolver(solvers, loss)
+        solution = coupled.solve(state, monitor)
+        networks = [
+            decode(neurons, task.solver.problem, task.coordinates, None)
+            for task, neurons in zip(self.tasks, solution.neurons, strict=True)
+        ]
+        if minimal:
+            networks = [pruned(task, n) for task, n in zip(self.tasks, networks, strict=True)]
+        network, Y = stacked(networks), np.column_stack([task.y for task in self.tasks])
+        objective = loss.value(network.predict(first.X), Y, first.sample_weight)
+        objective += weight_decay(first, network)
+        certificate = "local" if first.patterns is None else "restricted"
+        dual = min(solution.dual_objective, objective)
+        run = None if monitor.out_of_time() else monitor.run
+        columns = np.ascontiguousarray(solution.multiplier.T)
+        parts = zip(self.tasks, solution.neurons, columns, strict=True)
+        norm = max(task.global_norm(neurons, z, run) for task, neurons, z in parts)
+        bound = coupled.dual_objective(solution.multiplier, norm)
+        lower_bound = min(max(bound, 0.0), objective)
+        proved = relative_gap(objective, lower_bound) <= first.solver.tol
+        if first.every_pattern or first.certificate == "global" or proved:
+            certificate, dual = "global", lower_bound
+        result = Fit(
+            network=network,
+            beta=first.solver.problem.beta,
+            objective=objective,
+            dual_objective=dual,
+            gap=relative_gap(objective, dual),
+            lower_bound=lower_bound,
+            certificate=certificate,
+            status=solution.status,
+            n_iter=len(monitor.history),
+            seconds=monitor.seconds,
+            history=tuple(monitor.history),
+            patterns=first.patterns or neuron_patterns(first, network),
+        )
+        return result, solution.neurons
+
+    def _objective(self, k: int, neurons: Neurons) -> float:
+        """Return the objective of output k with the best constant alone."""
+        problem = self.tasks[k].solver.problem
+        if len(neurons) == 0:
+            return problem.loss_value(neurons.prediction + problem.best_shift(neurons.prediction))
+        return problem.objective(neurons.prediction, neurons.U, neurons.pattern)
+
+    def _together(self, fits: list[Fit], monitor: Monitor) -> Fit:
+        """Return the fits of all outputs as one."""
+        objective = sum(fit.objective for fit in fits)
+        dual = sum(fit.dual_objective for fit in fits)
+        network = stacked([fit.network for fit in fits])
+        levels = {fit.certificate for fit in fits}
+        ends = {fit.status for fit in fits}
+        return Fit(
+            network=network,
+            beta=fits[0].beta,
+            objective=objective,
+            dual_objective=dual,
+            gap=relative_gap(objective, dual),
+            lower_bound=sum(fit.lower_bound for fit in fits),
+            certificate=levels.pop() if len(levels) == 1 else "local",
+            status=next((end for end in _ENDS if end in ends), Status.OPTIMAL),
+            n_iter=len(monitor.history),
+            seconds=monitor.seconds,
+            history=tuple(monitor.history),
+            patterns=self.tasks[0].patterns or neuron_patterns(self.tasks[0], network),
+        )
+
+
+def stacked(networks: list[Network]) -> Network:
+    """Return the networks of several outputs as one whose neurons serve one output each."""
+    sizes = np.cumsum([0, *(network.n_neurons for network in networks)])
+    weights = np.zeros((sizes[-1], len(networks)))
+    for k, network in enumerate(networks):
+        weights[sizes[k] : sizes[k + 1], k] = network.output_weights
+    return Network(
+        np.concatenate([network.hidden_weights for network in networks]),
+        np.concatenate([network.hidden_bias for network in networks]),
+        weights,
+        np.array([network.output_bias for network in networks], dtype=np.float64),
+    )
+
+
+def _part(network: Network, k: int) -> Network:
+    """Return the neurons of one output, each at the size that this output needs."""
+    used = np.flatnonzero(network.output_weights[:, k])
+    return Network(
+        network.hidden_weights[used],
+        network.hidden_bias[used],
+        network.output_weights[used, k],
+        float(np.asarray(network.output_bias).reshape(-1)[k]),
+    )
