@@ -78,6 +78,11 @@ class Solver:
         """The problem whose objective and gap count."""
         return self.problem.true
 
+    @property
+    def _ready(self) -> float:
+        """The gap at which a harder search pays; with a smoothed loss smaller ones are rare."""
+        return self.tol * (self.pricing.ready if self._true is self.problem else 1.0)
+
     def solve(self, neurons: Neurons, monitor: Monitor) -> Solution:
         """Solve from given neurons.
 
@@ -107,7 +112,7 @@ class Solver:
                 return Solution(neurons, dual, proof, Status.OPTIMAL)
             if complete and problem is not self._true:
                 left = (objective - self._dual(problem, z, norm, columns)) / true
-                if left <= STAGE * max(gap, self.pricing.ready * self.tol):
+                if left <= STAGE * max(gap, self._ready):
                     return Solution(neurons, dual, proof, Status.OPTIMAL, self.pricing.exact)
                 gap = left
             if status is not None:
@@ -137,7 +142,7 @@ class Solver:
 
         norm, columns = self.pricing(problem, at_rows, neurons.U, neurons.signs, monitor.run)
         gap = relative_gap(objective, self._dual(true, z, norm, columns))
-        harder = stuck or gap <= self.pricing.ready * self.tol
+        harder = stuck or gap <= self._ready
         if harder and not self.pricing.exact and not monitor.out_of_time():
             norm, columns = self.pricing(
                 problem, at_rows, neurons.U, neurons.signs, monitor.run, _CONFIRM, gap_of

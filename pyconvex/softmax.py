@@ -13,11 +13,14 @@ from pyconvex.monitor import Monitor
 from pyconvex.neurons import Neurons
 from pyconvex.pricing import Columns
 from pyconvex.program import Status, relative_gap
+from pyconvex.softmax_newton import newton_step
 
 _PASSES = 20  # over the classes between two pricings
 _INNER = 1e-2  # a class is solved to this share of what the last pass gained
 _CONFIRM = 8  # times the usual starts before a local certificate is given
 _NO_PROGRESS = 1e-15  # relative changes of the objective below this say nothing
+_LENGTHS = (1.0, 0.5, 0.25, 0.1)  # of a joint step that are tried
+_TIGHT = 1e-14  # rows leave a cell by less than this, relative, from rounding
 _PATIENCE = 3  # rounds without progress until a solve is called stalled
 
 
@@ -206,7 +209,7 @@ class SoftmaxSolver:
                 current[k] = self._turn(current, k).refined(current[k], inner, monitor)
                 if monitor.out_of_time():
                     return tuple(current)
-            current = self._extrapolated(extrapolation, start, current)
+            current = self._jointly(extrapolation, start, current)
             now = self.objective(current)
             gain, value = value - now, now
             if gain <= target:
@@ -214,23 +217,48 @@ class SoftmaxSolver:
             inner = target if math.isinf(gain) else max(target, _INNER * gain)
         return tuple(current)
 
-    def _extrapolated(
+    def _jointly(
         self, extrapolation: Extrapolation, start: list[Neurons], end: list[Neurons]
     ) -> list[Neurons]:
-        """Return where passes like the one from start to end lead, if the objective is lower."""
-        if any(
-            len(a) != len(b) or (a.signs != b.signs).any() for a, b in zip(start, end, strict=True)
-        ):
-            extrapolation.clear()
-            return end
-        guess = extrapolation.next(_as_vector(start), _as_vector(end))
+        """Move all classes together after a pass from start to end: to a lower objective only.
+
+        By a Newton step, with too many coordinates by extrapolating the passes.
+        """
+        now = self._recomputed(end)
+        z, problem = self._multiplier(now), self.solvers[0].problem
+        shares = self._targets - z / problem.sample_weight[:, np.newaxis]
+        moved = newton_step(self.solvers, now, shares, z)
+        guess = None if moved is None else _as_vector(moved)
+        pairs = zip(start, end, strict=True)
+        if guess is None and all(np.array_equal(a.signs, b.signs) for a, b in pairs):
+            guess = extrapolation.next(_as_vector(start), _as_vector(end))
         if guess is None:
             return end
-        moved = list(self._recomputed(_with_vector(end, guess)))
-        if self.objective(moved) < self.objective(end):
-            return moved
+        value, origin = self.objective(now), _as_vector(now)
+        room = self._room(list(now), guess)
+        for t in _LENGTHS:
+            tried = self._recomputed(_with_vector(now, origin + t * room * (guess - origin)))
+            if self.objective(tried) < value:
+                return list(tried)
         extrapolation.clear()
-        return end
+        return list(now)
+
+    def _room(self, end: list[Neurons], guess: Array) -> float:
+        """Return how far towards a guess neurons stay in the cells of given patterns, 1 for all."""
+        first, room = self.solvers[0], 1.0
+        if first.mode == first.kernels.CROSSING:
+            return room
+        lengths = np.linalg.norm(first.problem.X, axis=1)
+        for neurons, towards in zip(end, _with_vector(end, guess), strict=True):
+            masks = first.kernels.unpack(first.packed[neurons.pattern], len(first.problem.X))
+            sides = np.where(masks, 1.0, -1.0)
+            inside = sides * (neurons.U @ first.problem.X.T)
+            change = sides * ((towards.U - neurons.U) @ first.problem.X.T)
+            sizes = np.linalg.norm(neurons.U, axis=1)[:, np.newaxis] * lengths
+            leaves = inside + change < -_TIGHT * sizes
+            shares = np.maximum(inside[leaves], 0.0) / -change[leaves]
+            room = min(room, float(shares.min(initial=1.0)))
+        return room
 
     def _turn(self, state: Sequence[Neurons], k: int) -> Solver:
         """Return the solver of class k with the other outputs fixed."""

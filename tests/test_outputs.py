@@ -96,6 +96,22 @@ def test_relu_networks_against_a_conic_solver(name, bias, backend):
     assert result.dual_objective <= optimum * (1 + 1e-7)
 
 
+def test_softmax_over_given_patterns(backend):
+    """Neurons stay in their cells: the network has the objective of the program."""
+    for beta in (0.1, 0.02, 0.002):
+        result = fit(
+            X, targets("softmax"), beta=beta, loss="softmax", patterns=gates, bias="decayed",
+            tol=1e-7, backend=backend,
+        )  # fmt: skip
+        check(result, "softmax", targets("softmax"), "decayed", False)
+        assert result.certificate == "restricted"
+        assert result.history[-1].objective == pytest.approx(result.objective, rel=1e-9)
+        optimum = conic_optimum(
+            "softmax", targets("softmax"), gates.to_dense(), beta, "decayed", False
+        )
+        assert result.objective == pytest.approx(optimum, rel=2e-6)
+
+
 @pytest.mark.parametrize("bias", ["free", "decayed", "none"])
 @pytest.mark.parametrize("name", ["softmax", "poisson", "logistic"])
 def test_relu_networks_are_proved_optimal(name, bias, backend):

@@ -1,0 +1,110 @@
+r"""A joint Newton step of the neurons of all classes, each on the face it lies on.
+
+Classes that take turns hardly move along what they share: a function added to every output leaves
+the softmax as it is. The Hessian couples them,
+:math:`\sum_i s_i J_i^T (\mathrm{diag}(p_i) - p_i p_i^T) J_i` plus the penalty's, J the derivative
+of the outputs by the coordinates of the faces.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pyconvex.column_generation import Solver
+from pyconvex.losses import Array
+from pyconvex.neurons import Neurons
+
+MAX_SIZE = 1000  # coordinates of all classes together
+_DAMPING = 1e-12  # of the diagonal: a constant added to all outputs changes nothing
+
+
+@dataclass(frozen=True)
+class _Class:
+    """The coordinates of one class: bases (p, r) of its neurons' faces, and the derivatives."""
+
+    bases: list[Array]
+    jacobian: Array  # of the output on the rows, (n_rows, K)
+    gradient: Array  # of the penalty, (K,)
+    hessian: Array  # of the penalty, (K, K)
+
+    @classmethod
+    def of(cls, solver: Solver, neurons: Neurons) -> "_Class":
+        """Return the coordinates of a class, its free constant last."""
+        problem = solver.problem
+        X, beta = problem.X, problem.beta
+        on = solver.outputs(neurons.U, neurons.pattern) > 0.0
+        if solver.mode != solver.kernels.CROSSING:
+            on = solver.kernels.unpack(solver.packed[neurons.pattern], len(X))
+        bases = [_face(X[tight[tight >= 0]], X.shape[1]) for tight in neurons.tight]
+        size = sum(basis.shape[1] for basis in bases) + problem.intercept
+        jacobian, gradient = np.ones((len(X), size)), np.zeros(size)
+        hessian, at = np.zeros((size, size)), 0
+        for j, basis in enumerate(bases):
+            part = slice(at, at + basis.shape[1])
+            mask = on[j].copy()
+            mask[neurons.tight[j][neurons.tight[j] >= 0]] = False
+            jacobian[:, part] = neurons.signs[j] * mask[:, np.newaxis] * (X @ basis)
+            counted = basis[:-1] if problem.free_bias else basis
+            u = neurons.U[j, :-1] if problem.free_bias else neurons.U[j]
+            length = float(np.linalg.norm(u))
+            along = counted.T @ (u / length)
+            gradient[part] = beta * along
+            hessian[part, part] = beta / length * (counted.T @ counted - np.outer(along, along))
+            at += basis.shape[1]
+        return cls(bases, jacobian, gradient, hessian)
+
+    def moved(self, neurons: Neurons, step: Array) -> Neurons:
+        """Return the neurons after a step (K,) in the coordinates."""
+        U, at = neurons.U.copy(), 0
+        for j, basis in enumerate(self.bases):
+            U[j] += basis @ step[at : at + basis.shape[1]]
+            at += basis.shape[1]
+        shift = float(step[at]) if at < len(step) else 0.0
+        return replace(neurons, U=U, intercept=neurons.intercept + shift)
+
+
+def newton_step(
+    solvers: Sequence[Solver], state: Sequence[Neurons], probabilities: Array, z: Array
+) -> list[Neurons] | None:
+    """Return the neurons after a full Newton step; None where there are too many coordinates.
+
+    ``probabilities`` and the multiplier ``z`` have shape (n_samples, n_classes).
+    """
+    problem = solvers[0].problem
+    if sum(neurons.U.size + 1 for neurons in state) > MAX_SIZE or not any(map(len, state)):
+        return None
+    classes = [_Class.of(*pair) for pair in zip(solvers, state, strict=True)]
+    ends = np.cumsum([0, *(len(one.gradient) for one in classes)])
+    hessian, gradient = np.zeros((ends[-1], ends[-1])), np.zeros(ends[-1])
+    s = problem.sample_weight
+    for k, one in enumerate(classes):
+        rows = slice(ends[k], ends[k + 1])
+        at_rows = problem.at_rows(np.ascontiguousarray(z[:, k]))
+        gradient[rows] = one.gradient - one.jacobian.T @ at_rows
+        for j, other in enumerate(classes[: k + 1]):
+            weights = s * probabilities[:, k] * (float(j == k) - probabilities[:, j])
+            weights = problem.at_rows(weights)
+            block = (one.jacobian.T * weights) @ other.jacobian
+            hessian[rows, ends[j] : ends[j + 1]] = block
+            hessian[ends[j] : ends[j + 1], rows] = block.T
+        hessian[rows, rows] += one.hessian
+    diagonal = np.diag_indices_from(hessian)
+    hessian[diagonal] += _DAMPING * np.maximum(hessian[diagonal], np.abs(hessian).max() * 1e-3)
+    try:
+        step = -np.linalg.solve(hessian, gradient)
+    except np.linalg.LinAlgError:
+        return None
+    parts = np.split(step, ends[1:-1])
+    moves = zip(classes, state, parts, strict=True)
+    return [one.moved(neurons, part) for one, neurons, part in moves]
+
+
+def _face(rows: Array, p: int) -> Array:
+    """Return an orthonormal basis (p, r) of what is orthogonal to some rows."""
+    if len(rows) == 0:
+        return np.eye(p)
+    _, sizes, directions = np.linalg.svd(rows)
+    rank = int((sizes > 1e-10 * sizes[0]).sum())
+    basis: Array = directions[rank:].T
+    return basis
