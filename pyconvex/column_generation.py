@@ -1,12 +1,14 @@
 """Column generation: solve over few neurons, price all others, add the best, repeat."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyconvex.bounded import BoundedPricing
+from pyconvex.doubles import preactivations
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
 from pyconvex.pricing import CellPricing, Columns, LocalPricing, PatternPricing
@@ -180,7 +182,7 @@ class Solver:
 
     def outputs(self, U: Array, pattern: NDArray[np.int64]) -> Array:
         """Return the neurons' outputs on the rows without their signs, (m, n_samples)."""
-        activations: Array = U @ self.problem.X.T
+        activations = preactivations(U, self.problem.X)
         if self.mode == self.kernels.CROSSING:
             return np.maximum(activations, 0.0)
         masks = self.kernels.unpack(self.packed[pattern], len(self.problem.y))
@@ -284,13 +286,18 @@ class Solver:
         ones, tight = np.ones(len(kept)), neurons.tight[kept]
         return Neurons(U[kept], ones, tight, neurons.pattern[kept], intercept, residual)
 
+    @cached_property
+    def _doubles(self) -> Array:
+        """X in double precision, for the one kernel of groups that takes nothing else."""
+        return np.asarray(self.problem.X, np.float64)
+
     def _refine(self, neurons: Neurons, target: float, monitor: Monitor) -> Neurons:
         """Solve over the present neurons until a sweep gains less than ``target``."""
         problem = self.problem
         for _ in range(_MAX_CALLS):
             kept, U, tight, residual, shift, decrease = monitor.run(
                 self.kernels.refine,
-                problem.X,
+                self._doubles,
                 problem.sample_weight,
                 neurons.residual,
                 neurons.U,

@@ -118,7 +118,8 @@ def solve_group_lasso(
     Parameters
     ----------
     X : array, shape (n_samples, p)
-        Data as it is: append a column of ones for neurons with a (decayed) bias.
+        Data as it is: append a column of ones for neurons with a (decayed) bias. Without cones
+        float32 stays float32 in memory (``engine="cd"`` may copy it); all else is double.
     y : array, shape (n_samples,)
         Targets.
     patterns : PatternSet
@@ -185,7 +186,7 @@ def solve_group_lasso(
     >>> round(8 * result.objective, 6), result.status.value
     (0.348683, 'optimal')
     """
-    X = check_matrix(X)
+    X = check_matrix(X, single=not cones)
     patterns = check_patterns(patterns, len(X))
     problem, rows = make_problem(X, y, beta, sample_weight, loss, intercept=bool(intercept))
     problem = with_extras(problem, len(patterns), ridge, group_weights)

@@ -14,6 +14,7 @@ LEVEL = {
     "_core": 0,
     "backends": 1,
     "data": 1,
+    "doubles": 1,
     "losses": 2,
     "config": 2,
     "witnesses": 2,
