@@ -96,7 +96,10 @@ def bound_norm(
     stop: NDArray[np.uint8],
 ) -> tuple[float, float, int, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
 def gate_gradients(
-    X: NDArray[np.float64], packed: NDArray[np.uint64], z: NDArray[np.float64], n_threads: int
+    X: NDArray[np.float64] | NDArray[np.float32],
+    packed: NDArray[np.uint64],
+    z: NDArray[np.float64],
+    n_threads: int,
 ) -> NDArray[np.float64]: ...
 def farthest(
     V: NDArray[np.float64],
@@ -140,13 +143,13 @@ def refine(
     float,
 ]: ...
 def masked_grams(
-    X: NDArray[np.float64],
+    X: NDArray[np.float64] | NDArray[np.float32],
     packed: NDArray[np.uint64],
     sample_weight: NDArray[np.float64],
     n_threads: int,
 ) -> NDArray[np.float64]: ...
 def descend_groups(
-    X: NDArray[np.float64],
+    X: NDArray[np.float64] | NDArray[np.float32],
     sample_weight: NDArray[np.float64],
     residual: NDArray[np.float64],
     U: NDArray[np.float64],

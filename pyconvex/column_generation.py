@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvex.bounded import BoundedPricing
+from pyconvex.doubles import preactivations
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
 from pyconvex.neurons import Neurons, Solution
@@ -162,7 +163,7 @@ class Solver:
 
     def outputs(self, U: Array, pattern: NDArray[np.int64]) -> Array:
         """Return the neurons' outputs on the rows without their signs, (m, n_samples)."""
-        activations: Array = U @ self.problem.X.T
+        activations = preactivations(U, self.problem.X)
         if self.mode == self.kernels.CROSSING:
             return np.maximum(activations, 0.0)
         masks = self.kernels.unpack(self.packed[pattern], len(self.problem.X))
@@ -288,6 +289,11 @@ class Solver:
         prediction = neurons.prediction + (model.residual - residual)
         return Neurons(U[kept], ones, tight, neurons.pattern[kept], intercept, prediction)
 
+    @cached_property
+    def _doubles(self) -> Array:
+        """X in double precision, for the one kernel of groups that takes nothing else."""
+        return np.asarray(self.problem.X, np.float64)
+
     def refined(self, neurons: Neurons, target: float, monitor: Monitor) -> Neurons:
         """Solve over the present neurons until a kernel call gains less than ``target``."""
         if not self.problem.loss.quadratic:
@@ -332,7 +338,7 @@ class Solver:
         model = QuadraticModel.at(problem, neurons.prediction, damping)
         kept, U, tight, residual, shift, decrease = monitor.run(
             self.kernels.refine,
-            problem.X,
+            self._doubles,
             model.weights,
             model.residual,
             neurons.U,

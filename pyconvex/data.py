@@ -1,8 +1,10 @@
 """Checks of what users pass in: every error names the argument and the remedy.
 
 All checks have the form ``check_<what>(value, name, ...)`` and return the value in the one form
-that kernels take: float64, C-contiguous, finite. Arrays may share the user's memory: no kernel
-writes to its input. ValueError is for wrong values, TypeError for things of the wrong kind.
+that kernels take: float64, C-contiguous, finite. With ``single`` float32 stays as it is; it is
+annotated as float64 all the same, because everything computed from it is (see `doubles`). Arrays
+may share the user's memory: no kernel writes to its input. ValueError is for wrong values,
+TypeError for things of the wrong kind.
 """
 
 import math
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def _to_float(value: Any, name: str) -> NDArray[np.float64]:
+def _to_float(value: Any, name: str, single: bool = False) -> NDArray[np.float64]:
     """Convert anything that holds real numbers to float64, C-contiguous."""
     if hasattr(value, "tocsr") and hasattr(value, "toarray"):  # any scipy sparse format
         raise TypeError(f"{name} is sparse, which is not supported yet: use {name}.toarray()")
@@ -36,7 +38,8 @@ def _to_float(value: Any, name: str) -> NDArray[np.float64]:
             f"{name} must hold real numbers, got dtype {array.dtype}: "
             "encode text, categories and dates as numbers first"
         )
-    return np.ascontiguousarray(array, dtype=np.float64)
+    kept = single and array.dtype == np.float32
+    return np.ascontiguousarray(array, dtype=None if kept else np.float64)
 
 
 def _from_objects(array: NDArray[Any], name: str) -> NDArray[Any]:
@@ -69,10 +72,10 @@ def check_numbers(value: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def check_matrix(
-    X: ArrayLike, name: str = "X", *, n_features: int | None = None
+    X: ArrayLike, name: str = "X", *, n_features: int | None = None, single: bool = False
 ) -> NDArray[np.float64]:
-    """Return a non-empty, finite matrix (n_samples, n_features)."""
-    array = _to_float(X, name)
+    """Return a non-empty, finite matrix (n_samples, n_features); ``single``: keep float32."""
+    array = _to_float(X, name, single)
     if array.ndim != 2:
         remedy = "flatten the other dimensions"
         if array.ndim == 1:
@@ -93,10 +96,12 @@ def check_matrix(
     return array
 
 
-def check_exact_matrix(X: ArrayLike, name: str = "X") -> NDArray[np.float64]:
+def check_exact_matrix(
+    X: ArrayLike, name: str = "X", *, single: bool = False
+) -> NDArray[np.float64]:
     """Return a matrix like `check_matrix`; rows of fractions are multiplied up to integers."""
     if isinstance(X, np.ndarray) and X.dtype.kind != "O":
-        return check_matrix(X, name)
+        return check_matrix(X, name, single=single)
     rows = np.asarray(X)
     rational = rows.dtype.kind == "O" and rows.ndim == 2
     if rational and all(isinstance(x, numbers.Rational) for x in rows.flat):

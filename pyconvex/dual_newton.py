@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyconvex.doubles import inner_products, preactivations
 from pyconvex.dual_box import DualBox
 from pyconvex.dual_system import NewtonSystem
 from pyconvex.losses import Array
@@ -138,7 +139,7 @@ class DualNewton:
     def _gram(self) -> Array:
         """X X^T, once for all penalties of a path."""
         if not self.gram:
-            self.gram.append(self.problem.X @ self.problem.X.T)
+            self.gram.append(inner_products(self.problem.X))
         return self.gram[0]
 
     @property
@@ -371,7 +372,7 @@ class DualNewton:
     def _outputs(self, U: Array, groups: NDArray[np.int64]) -> Array:
         """Return D_g X u_g for some groups, (k, n_samples)."""
         masks = self.kernels.unpack(self.packed[groups], len(self.problem.y))
-        outputs: Array = np.where(masks, U @ self.problem.X.T, 0.0)
+        outputs: Array = np.where(masks, preactivations(U, self.problem.X), 0.0)
         return outputs
 
     def _proved(self, best: Best) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pyconvex.doubles import preactivations, pull_back, squared_norms, weighted_gram
 from pyconvex.losses import Array
 
 _POWERS = 2  # power iterations towards the masks' mean
@@ -18,7 +19,7 @@ class NewtonSystem:
     Parameters
     ----------
     X : array, shape (n_samples, p)
-        Data.
+        Data; float32 too.
     masks : array, shape (k, n_samples)
         M: a row per active group, its mask times the root of its weight.
     borders : array, shape (r, n_samples)
@@ -44,7 +45,7 @@ class NewtonSystem:
 
     def times(self, v: Array) -> Array:
         """Return the product with v: 4 n_samples p k flops."""
-        spread = ((self.masks * v) @ self.X) @ self.X.T
+        spread = preactivations(pull_back(self.masks * v, self.X), self.X)
         product: Array = np.einsum("kn,kn->n", self.masks, spread)
         product += (self.borders @ v) @ self.borders
         product *= self.sigma
@@ -87,18 +88,17 @@ class NewtonSystem:
             across /= np.linalg.norm(across) or 1.0
         a = across @ self.masks  # a_i^2 is at most the diagonal entry: e > 0
         heights = np.einsum("kn,kn->n", self.masks, self.masks) - a * a
-        heights *= np.einsum("ij,ij->i", self.X, self.X)
+        heights *= squared_norms(self.X)
         heights += np.einsum("rn,rn->n", self.borders, self.borders)
         inverse = 1.0 / (self.diagonal + self.sigma * np.maximum(heights, 0.0))
-        Y = a[:, np.newaxis] * self.X
-        inner = (Y.T * inverse) @ Y
+        inner = weighted_gram(self.X, a * a * inverse)
         inner[np.diag_indices_from(inner)] += 1.0 / self.sigma
         factor = cho_factor(inner, check_finite=False)
 
         def precondition(v: Array) -> Array:
             scaled = inverse * v
-            down = cho_solve(factor, scaled @ Y, check_finite=False)
-            result: Array = scaled - inverse * (Y @ down)
+            down = cho_solve(factor, pull_back(a * scaled, self.X), check_finite=False)
+            result: Array = scaled - inverse * a * preactivations(down, self.X)
             return result
 
         return precondition

@@ -96,7 +96,7 @@ def group_lasso_path(
     >>> [len(result.active) > 0 for result in results]
     [False, True, True]
     """
-    X = check_matrix(X)
+    X = check_matrix(X, single=not cones)
     grid = Grid.of(betas, n_betas, beta_min_ratio)
     patterns = check_patterns(patterns, len(X))
     problem, rows = make_problem(X, y, 1.0, sample_weight, loss, intercept=bool(intercept))

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyconvex.backends import get_backend
 from pyconvex.data import check_int, check_matrix, check_n_threads
+from pyconvex.doubles import Data, parts
 from pyconvex.witnesses import inside, interior_points
 
 _CHECKED = 4096  # witnesses checked at once
@@ -130,7 +131,7 @@ class PatternSet:
         ValueError, TypeError
             If an argument is no finite real matrix, or G does not fit X.
         """
-        X = check_matrix(X)
+        X = check_matrix(X, single=True)
         G = check_matrix(G, "G")
         if G.shape[0] != X.shape[1]:
             raise ValueError(
@@ -138,7 +139,7 @@ class PatternSet:
                 "column (G.T if gates are its rows)"
             )
         kernels = get_backend(backend)
-        packed = kernels.pack_gates(X, G, check_n_threads(n_threads))
+        packed = pack_gates(X, G, kernels, check_n_threads(n_threads))
         return _distinct(cls(packed, len(X), G), kernels)
 
     @classmethod
@@ -279,6 +280,16 @@ class PatternSet:
             f"PatternSet(n_patterns={len(self)}, n_samples={self.n_samples}, "
             f"gates={self._gates is not None or self._cells is not None})"
         )
+
+
+def pack_gates(X: Data, G: NDArray[np.float64], kernels: Any, n_threads: int) -> NDArray[np.uint64]:
+    """Return the bits of 1[X G >= 0] in doubles, a row per gate; float32 is never held twice."""
+    packed: NDArray[np.uint64]
+    if X.dtype == np.float64:
+        packed = kernels.pack_gates(X, G, n_threads)
+        return packed
+    words = [kernels.pack_gates(part, G, n_threads) for _, part in parts(X)]
+    return np.concatenate(words, axis=1)
 
 
 def _distinct(patterns: PatternSet, kernels: Any) -> PatternSet:

@@ -29,7 +29,7 @@ from pyconvex.pricing import PatternPricing
 from pyconvex.program import Problem, Status, relative_gap
 from pyconvex.proximal_point import solve
 
-_NEWTON_SAMPLES = 5000  # up to which "auto" takes the engine with n x n systems
+_NEWTON_SAMPLES = 20_000  # up to which "auto" takes the engine with n x n systems
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ def solve_group_lasso(
     Parameters
     ----------
     X : array, shape (n_samples, p)
-        Data as it is: append a column of ones for neurons with a (decayed) bias.
+        Data as it is: append a column of ones for neurons with a (decayed) bias. Without cones
+        float32 stays float32 in memory (``engine="cd"`` may copy it); all else is double.
     y : array, shape (n_samples,)
         Targets.
     patterns : PatternSet
@@ -187,7 +188,7 @@ def solve_group_lasso(
     >>> round(8 * result.objective, 6), result.status.value
     (0.348683, 'optimal')
     """
-    X = check_matrix(X)
+    X = check_matrix(X, single=not cones)
     patterns = check_patterns(patterns, len(X))
     problem, rows = make_problem(X, y, beta, sample_weight, loss, intercept=bool(intercept))
     problem = with_extras(problem, len(patterns), ridge, group_weights)

@@ -21,6 +21,7 @@ LEVEL = {
     "canvas": 2,
     "patterns": 3,
     "coordinates": 3,
+    "doubles": 3,
     "minimal": 3,
     "storage": 3,
     "torch_module": 3,

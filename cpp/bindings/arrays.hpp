@@ -39,7 +39,8 @@ void require_shape(const Array<T>& array, std::initializer_list<Index> shape, co
   }
 }
 
-inline MatrixView as_matrix(const Array<double>& array, const char* name) {
+template <class T>
+View<T> as_matrix(const Array<T>& array, const char* name) {
   require_ndim(array, 2, name);
   return {array.data(), array.shape(0), array.shape(1)};
 }

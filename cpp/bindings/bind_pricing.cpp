@@ -49,8 +49,9 @@ py::tuple project_cells(const Doubles& X, const Bits& packed, const Doubles& C,
   return py::make_tuple(points, tight);
 }
 
-Doubles gate_gradients(const Doubles& X, const Bits& packed, const Doubles& z, int n_threads) {
-  const MatrixView x = as_matrix(X, "X");
+template <class T>
+Doubles gate_gradients(const Array<T>& X, const Bits& packed, const Doubles& z, int n_threads) {
+  const View<T> x = as_matrix(X, "X");
   require_ndim(packed, 2, "packed");
   const Index n_patterns = packed.shape(0);
   require_shape(packed, {n_patterns, words_per_pattern(x.rows)}, "packed");
@@ -101,6 +102,12 @@ py::tuple farthest(const Doubles& V, const Doubles& X, const Doubles& weights, b
                         Doubles(found.direction.size(), found.direction.data()));
 }
 
+template <class T>
+void bind_gradients(py::module_& m) {
+  m.def("gate_gradients", &gate_gradients<T>, py::arg("X").noconvert(),
+        py::arg("packed").noconvert(), py::arg("z").noconvert(), py::arg("n_threads"));
+}
+
 }  // namespace
 
 void bind_pricing(py::module_& m) {
@@ -113,8 +120,8 @@ void bind_pricing(py::module_& m) {
   m.def("bound_norm", &bound_norm, py::arg("X").noconvert(), py::arg("z").noconvert(),
         py::arg("free_bias"), py::arg("target"), py::arg("tol"), py::arg("first"),
         py::arg("max_nodes"), py::arg("n_threads"), py::arg("stop").noconvert());
-  m.def("gate_gradients", &gate_gradients, py::arg("X").noconvert(), py::arg("packed").noconvert(),
-        py::arg("z").noconvert(), py::arg("n_threads"));
+  bind_gradients<double>(m);
+  bind_gradients<float>(m);
   m.def("farthest", &farthest, py::arg("V").noconvert(), py::arg("X").noconvert(),
         py::arg("weights").noconvert(), py::arg("free_bias"), py::arg("value"),
         py::arg("n_threads"), py::arg("stop").noconvert());

@@ -51,9 +51,10 @@ py::tuple refine(const Doubles& X, const Doubles& sample_weight, const Doubles& 
                         to_array(found.tight), rest, found.shift, found.decrease);
 }
 
-Doubles masked_grams(const Doubles& X, const Bits& packed, const Doubles& sample_weight,
+template <class T>
+Doubles masked_grams(const Array<T>& X, const Bits& packed, const Doubles& sample_weight,
                      int n_threads) {
-  const MatrixView x = as_matrix(X, "X");
+  const View<T> x = as_matrix(X, "X");
   require_ndim(packed, 2, "packed");
   const Index n_patterns = packed.shape(0);
   require_shape(packed, {n_patterns, words_per_pattern(x.rows)}, "packed");
@@ -65,11 +66,12 @@ Doubles masked_grams(const Doubles& X, const Bits& packed, const Doubles& sample
   return grams;
 }
 
-py::tuple descend_groups(const Doubles& X, const Doubles& sample_weight, const Doubles& residual,
+template <class T>
+py::tuple descend_groups(const Array<T>& X, const Doubles& sample_weight, const Doubles& residual,
                          const Doubles& U, const Bits& packed, const Doubles& grams,
                          const Doubles& betas, double ridge, bool intercept, Index n_sweeps,
                          const Array<unsigned char>& stop) {
-  const MatrixView x = as_matrix(X, "X");
+  const View<T> x = as_matrix(X, "X");
   const MatrixView u = as_matrix(U, "U");
   require_shape(sample_weight, {x.rows}, "sample_weight");
   require_shape(residual, {x.rows}, "residual");
@@ -92,6 +94,17 @@ py::tuple descend_groups(const Doubles& X, const Doubles& sample_weight, const D
   return py::make_tuple(weights, rest, shift);
 }
 
+template <class T>
+void bind_groups(py::module_& m) {
+  m.def("masked_grams", &masked_grams<T>, py::arg("X").noconvert(), py::arg("packed").noconvert(),
+        py::arg("sample_weight").noconvert(), py::arg("n_threads"));
+  m.def("descend_groups", &descend_groups<T>, py::arg("X").noconvert(),
+        py::arg("sample_weight").noconvert(), py::arg("residual").noconvert(),
+        py::arg("U").noconvert(), py::arg("packed").noconvert(), py::arg("grams").noconvert(),
+        py::arg("betas").noconvert(), py::arg("ridge"), py::arg("intercept"), py::arg("n_sweeps"),
+        py::arg("stop").noconvert());
+}
+
 }  // namespace
 
 void bind_solver(py::module_& m) {
@@ -104,13 +117,8 @@ void bind_solver(py::module_& m) {
         py::arg("ridge"), py::arg("intercept"), py::arg("free_bias"), py::arg("mode"),
         py::arg("tol"), py::arg("max_sweeps"), py::arg("max_size"), py::arg("max_work"),
         py::arg("stop").noconvert());
-  m.def("masked_grams", &masked_grams, py::arg("X").noconvert(), py::arg("packed").noconvert(),
-        py::arg("sample_weight").noconvert(), py::arg("n_threads"));
-  m.def("descend_groups", &descend_groups, py::arg("X").noconvert(),
-        py::arg("sample_weight").noconvert(), py::arg("residual").noconvert(),
-        py::arg("U").noconvert(), py::arg("packed").noconvert(), py::arg("grams").noconvert(),
-        py::arg("betas").noconvert(), py::arg("ridge"), py::arg("intercept"), py::arg("n_sweeps"),
-        py::arg("stop").noconvert());
+  bind_groups<double>(m);
+  bind_groups<float>(m);
 }
 
 }  // namespace pyconvex::bindings

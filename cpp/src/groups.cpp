@@ -1,6 +1,9 @@
 #include "groups.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <type_traits>
+#include <vector>
 
 #include "dense_kernels.hpp"
 #include "face.hpp"
@@ -15,10 +18,15 @@ namespace {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 using Vectors = Eigen::Map<RowMatrix>;
+template <class T>
+using RowMatrixOf = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+constexpr Index kRows = 1024;  // gathered at a time: they stay in the cache
 
 // One group's update and what it needs.
+template <class T>
 struct Groups {
-  const Samples samples;
+  const RowMatrixOf<T> features;  // X^T: each feature in one piece (p x n)
   Eigen::Map<const VectorXd> sample_weight;
   const double* grams;
   double ridge;
@@ -31,10 +39,16 @@ struct Groups {
 };
 
 // The minimiser over group j, the others fixed; false where it stays.
-bool Groups::update(Index j, double beta) {
-  const Index n = samples.X.rows(), p = samples.X.cols();
-  weighted = on.row(j).cast<double>().transpose() * sample_weight.array() * residual.array();
-  dense().multiply_transposed(samples.features.data(), weighted.data(), n, p, 1, pull.data());
+template <class T>
+bool Groups<T>::update(Index j, double beta) {
+  const Index n = features.cols(), p = features.rows();
+  weighted =
+      on.row(j).template cast<double>().transpose() * sample_weight.array() * residual.array();
+  if constexpr (std::is_same_v<T, double>) {
+    dense().multiply_transposed(features.data(), weighted.data(), n, p, 1, pull.data());
+  } else {
+    pull_back(features.data(), n, p, weighted.data(), pull.data());
+  }
   const VectorXd u = U.row(j);
   const Eigen::Map<const MatrixXd> H(grams + j * p * p, p, p);
   pull.noalias() += H * u;
@@ -46,38 +60,26 @@ bool Groups::update(Index j, double beta) {
     return false;
   }
   U.row(j) = next;
-  preactivate(samples.features.data(), n, p, change.data(), output.data());
+  preactivate(features.data(), n, p, change.data(), output.data());
   add_output(output.data(), on.row(j).data(), -1.0, n, residual.data());
   return true;
 }
 
-}  // namespace
-
-void masked_grams(MatrixView X, const std::uint64_t* packed, Index n_patterns,
-                  const double* sample_weight, double* grams, int n_threads) {
-  const Rows rows = as_rows(X);
-  const Index n = X.rows, p = X.cols, n_words = words_per_pattern(n);
-  const Eigen::Map<const VectorXd> weights(sample_weight, n);
-  const std::vector<std::int64_t> tight(static_cast<std::size_t>(p), -1);
-  struct Scratch {
-    Eigen::Array<bool, Eigen::Dynamic, 1> on;
-    MatrixXd masked, gram;
-  };
-  auto states = one_per_thread(n_patterns, n_threads, Scratch{{}, MatrixXd(p, n), {}});
-  parallel_for(n_patterns, states, [&](Index g, Scratch& scratch) {
-    scratch.on.resize(n);
-    unpack_bits(packed + g * n_words, n, scratch.on.data());
-    masked_gram(rows, scratch.on.data(), tight.data(), weights, scratch.masked, scratch.gram);
-    std::copy_n(scratch.gram.data(), p * p, grams + g * p * p);
-  });
-}
-
-double descend_groups(MatrixView X, const double* sample_weight, const std::uint64_t* packed,
-                      const double* grams, Index m, const double* betas, double ridge,
-                      bool intercept, Index n_sweeps, double* U, double* residual, StopFlag stop) {
+template <class T>
+double sweep(View<T> X, const double* sample_weight, const std::uint64_t* packed,
+             const double* grams, Index m, const double* betas, double ridge, bool intercept,
+             Index n_sweeps, double* U, double* residual, StopFlag stop) {
   const Index n = X.rows, p = X.cols;
-  Groups groups{Samples(X),       {sample_weight, n}, grams,       ridge,       Bits(m, n),
-                Vectors(U, m, p), {residual, n},      VectorXd(n), VectorXd(p), VectorXd(n)};
+  Groups<T> groups{Eigen::Map<const RowMatrixOf<T>>(X.data, n, p).transpose(),
+                   {sample_weight, n},
+                   grams,
+                   ridge,
+                   Bits(m, n),
+                   Vectors(U, m, p),
+                   {residual, n},
+                   VectorXd(n),
+                   VectorXd(p),
+                   VectorXd(n)};
   for (Index j = 0; j < m; ++j) {
     unpack_bits(packed + j * words_per_pattern(n), n, groups.on.row(j).data());
   }
@@ -92,6 +94,65 @@ double descend_groups(MatrixView X, const double* sample_weight, const std::uint
     }
   }
   return shift;
+}
+
+// The Gram of one pattern: its rows are gathered in `rows` (p x kRows), a part of them at a time.
+template <class T>
+void fill_gram(View<T> X, const std::uint64_t* pattern, const double* sample_weight, MatrixXd& rows,
+               double* gram) {
+  const Index p = X.cols;
+  Eigen::Map<MatrixXd> H(gram, p, p);
+  H.setZero();
+  Index count = 0;
+  for (Index i = 0; i < X.rows; ++i) {
+    if (((pattern[i / 64] >> (i % 64)) & 1U) == 0) {
+      continue;
+    }
+    const Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, 1>> row(X.row(i), p);
+    rows.col(count++) = std::sqrt(sample_weight[i]) * row.template cast<double>();
+    if (count == kRows) {
+      dense().add_outer(rows.data(), p, count, gram);
+      count = 0;
+    }
+  }
+  dense().add_outer(rows.data(), p, count, gram);
+  H.template triangularView<Eigen::StrictlyUpper>() = H.transpose();
+}
+
+template <class T>
+void fill_grams(View<T> X, const std::uint64_t* packed, Index n_patterns,
+                const double* sample_weight, double* grams, int n_threads) {
+  const Index p = X.cols, n_words = words_per_pattern(X.rows);
+  auto states = one_per_thread(n_patterns, n_threads, MatrixXd(p, std::min(kRows, X.rows)));
+  parallel_for(n_patterns, states, [&](Index g, MatrixXd& rows) {
+    fill_gram(X, packed + g * n_words, sample_weight, rows, grams + g * p * p);
+  });
+}
+
+}  // namespace
+
+void masked_grams(MatrixView X, const std::uint64_t* packed, Index n_patterns,
+                  const double* sample_weight, double* grams, int n_threads) {
+  fill_grams(X, packed, n_patterns, sample_weight, grams, n_threads);
+}
+
+void masked_grams(FloatView X, const std::uint64_t* packed, Index n_patterns,
+                  const double* sample_weight, double* grams, int n_threads) {
+  fill_grams(X, packed, n_patterns, sample_weight, grams, n_threads);
+}
+
+double descend_groups(MatrixView X, const double* sample_weight, const std::uint64_t* packed,
+                      const double* grams, Index m, const double* betas, double ridge,
+                      bool intercept, Index n_sweeps, double* U, double* residual, StopFlag stop) {
+  return sweep(X, sample_weight, packed, grams, m, betas, ridge, intercept, n_sweeps, U, residual,
+               stop);
+}
+
+double descend_groups(FloatView X, const double* sample_weight, const std::uint64_t* packed,
+                      const double* grams, Index m, const double* betas, double ridge,
+                      bool intercept, Index n_sweeps, double* U, double* residual, StopFlag stop) {
+  return sweep(X, sample_weight, packed, grams, m, betas, ridge, intercept, n_sweeps, U, residual,
+               stop);
 }
 
 }  // namespace pyconvex

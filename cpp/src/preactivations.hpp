@@ -5,8 +5,12 @@
 
 namespace pyconvex {
 
-/// a = X u; `features` holds X feature by feature (p x n).
-void preactivate(const double* features, Index n, Index p, const double* u, double* a);
+/// a = X u; `features` holds X feature by feature (p x n), in doubles or floats.
+template <class T>
+void preactivate(const T* features, Index n, Index p, const double* u, double* a);
+
+/// u = X^T a, for floats; `dense` does it for doubles.
+void pull_back(const float* features, Index n, Index p, const double* a, double* u);
 
 /// Add scale times a neuron's output: a where `mask` says so, or (a)_+ where there is no mask.
 void add_output(const double* a, const bool* mask, double scale, Index n, double* sum);

@@ -189,7 +189,8 @@ constexpr Index kChunk = 512;  // patterns that share a table of sums
 // the sum of the rows 4 t + i with bit i in s.
 using SubsetSums = std::array<double, 16 * 16 * kWidth>;
 
-void fill_sums(MatrixView X, const double* z, Index first_row, Index first_col, SubsetSums& sums) {
+template <class T>
+void fill_sums(View<T> X, const double* z, Index first_row, Index first_col, SubsetSums& sums) {
   for (Index t = 0; t < 16; ++t) {
     double* at = sums.data() + 16 * t * kWidth;
     std::fill_n(at, kWidth, 0.0);
@@ -230,6 +231,28 @@ PYCONVEX_CLONES void add_sums(const double* sums, const std::uint64_t* words, In
     total += even + odd;
     std::memcpy(gradients + g * kWidth, &total, sizeof total);
   }
+}
+
+template <class T>
+void all_gradients(View<T> X, const std::uint64_t* packed, Index n_patterns, const double* z,
+                   double* gradients, int n_threads) {
+  const Index n_words = words_per_pattern(X.rows);
+  parallel_for((n_patterns + kChunk - 1) / kChunk, n_threads, [&](Index chunk) {
+    const Index first = chunk * kChunk, count = std::min(kChunk, n_patterns - first);
+    alignas(64) SubsetSums sums;
+    alignas(64) std::array<double, kChunk * kWidth> totals;
+    for (Index col = 0; col < X.cols; col += kWidth) {
+      totals.fill(0.0);
+      for (Index word = 0; word < n_words; ++word) {
+        fill_sums(X, z, 64 * word, col, sums);
+        add_sums(sums.data(), packed + first * n_words + word, n_words, count, totals.data());
+      }
+      for (Index g = 0; g < count; ++g) {
+        std::copy_n(totals.data() + g * kWidth, std::min(kWidth, X.cols - col),
+                    gradients + (first + g) * X.cols + col);
+      }
+    }
+  });
 }
 
 }  // namespace
@@ -273,23 +296,12 @@ void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, cons
 
 void gate_gradients(MatrixView X, const std::uint64_t* packed, Index n_patterns, const double* z,
                     double* gradients, int n_threads) {
-  const Index n_words = words_per_pattern(X.rows);
-  parallel_for((n_patterns + kChunk - 1) / kChunk, n_threads, [&](Index chunk) {
-    const Index first = chunk * kChunk, count = std::min(kChunk, n_patterns - first);
-    alignas(64) SubsetSums sums;
-    alignas(64) std::array<double, kChunk * kWidth> totals;
-    for (Index col = 0; col < X.cols; col += kWidth) {
-      totals.fill(0.0);
-      for (Index word = 0; word < n_words; ++word) {
-        fill_sums(X, z, 64 * word, col, sums);
-        add_sums(sums.data(), packed + first * n_words + word, n_words, count, totals.data());
-      }
-      for (Index g = 0; g < count; ++g) {
-        std::copy_n(totals.data() + g * kWidth, std::min(kWidth, X.cols - col),
-                    gradients + (first + g) * X.cols + col);
-      }
-    }
-  });
+  all_gradients(X, packed, n_patterns, z, gradients, n_threads);
+}
+
+void gate_gradients(FloatView X, const std::uint64_t* packed, Index n_patterns, const double* z,
+                    double* gradients, int n_threads) {
+  all_gradients(X, packed, n_patterns, z, gradients, n_threads);
 }
 
 }  // namespace pyconvex

@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+Data = NDArray[np.float64] | NDArray[np.float32]
 Bits = NDArray[np.uint64]
 Integers = NDArray[np.int64]
 Flag = NDArray[np.uint8]  # one entry; kernels end early once it is set
@@ -57,7 +58,7 @@ def info() -> dict[str, Any]:
     return {"numba": numba.__version__}
 
 
-def gate_gradients(X: Floats, packed: Bits, z: Floats, n_threads: int) -> Floats:
+def gate_gradients(X: Data, packed: Bits, z: Floats, n_threads: int) -> Floats:
     """X^T D_g z for every pattern, shape (n_patterns, p)."""
     X, packed, z = _read_only(X, packed, z)
     parts = in_chunks(
@@ -128,7 +129,7 @@ def refine(
     return result
 
 
-def masked_grams(X: Floats, packed: Bits, sample_weight: Floats, n_threads: int) -> Floats:
+def masked_grams(X: Data, packed: Bits, sample_weight: Floats, n_threads: int) -> Floats:
     """X^T D_g diag(sample_weight) X of each pattern: shape (n_patterns, p, p)."""
     X, packed, sample_weight = _read_only(X, packed, sample_weight)
     if len(packed) == 0:
@@ -140,7 +141,7 @@ def masked_grams(X: Floats, packed: Bits, sample_weight: Floats, n_threads: int)
 
 
 def descend_groups(
-    X: Floats,
+    X: Data,
     sample_weight: Floats,
     residual: Floats,
     U: Floats,

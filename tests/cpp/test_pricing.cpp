@@ -73,6 +73,19 @@ TEST_CASE("beta_max of the golden problem: gated by gradients, ReLU by projectio
   CHECK(relu == doctest::Approx(1.59799322).epsilon(1e-8));
 }
 
+TEST_CASE("single precision: each number becomes a double as it is loaded") {
+  const PatternSet cells = all_cells();
+  const Matrix X = golden::X();
+  std::vector<float> single(X.data(), X.data() + 24);
+  const Matrix rounded(8, 3, std::vector<double>(single.begin(), single.end()));
+  const std::vector<double> y = golden::y();
+  Matrix expected(58, 3), gradients(58, 3);
+  pyconvex::gate_gradients(rounded, cells.packed().data(), 58, y.data(), expected.data(), 1);
+  pyconvex::gate_gradients(pyconvex::FloatView{single.data(), 8, 3}, cells.packed().data(), 58,
+                           y.data(), gradients.data(), 2);
+  CHECK(std::equal(gradients.data(), gradients.data() + 58 * 3, expected.data()));
+}
+
 TEST_CASE("the best walk finds the best cell, on any number of threads") {
   std::mt19937 engine(1);
   std::normal_distribution<double> normal;

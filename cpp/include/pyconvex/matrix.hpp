@@ -10,16 +10,20 @@ namespace pyconvex {
 
 using Index = std::ptrdiff_t;
 
-/// Read-only view of `rows` x `cols` doubles, row after row; the memory belongs to someone else.
-struct MatrixView {
-  const double* data = nullptr;
+/// Read-only view of `rows` x `cols` numbers, row after row; the memory belongs to someone else.
+template <class T>
+struct View {
+  const T* data = nullptr;
   Index rows = 0;
   Index cols = 0;
 
-  double operator()(Index i, Index j) const { return data[i * cols + j]; }
-  const double* row(Index i) const { return data + i * cols; }
+  T operator()(Index i, Index j) const { return data[i * cols + j]; }
+  const T* row(Index i) const { return data + i * cols; }
   bool empty() const { return rows == 0 || cols == 0; }
 };
+using MatrixView = View<double>;
+/// Data in single precision: each number becomes a double where a kernel loads it.
+using FloatView = View<float>;
 
 /// A matrix that owns its memory; converts to a view wherever one is asked for.
 class Matrix {

@@ -28,5 +28,7 @@ void project_cells(MatrixView X, const std::uint64_t* packed, MatrixView C, cons
 /// X^T D_g z for every pattern into gradients (n_patterns x p).
 void gate_gradients(MatrixView X, const std::uint64_t* packed, Index n_patterns, const double* z,
                     double* gradients, int n_threads = 0);
+void gate_gradients(FloatView X, const std::uint64_t* packed, Index n_patterns, const double* z,
+                    double* gradients, int n_threads = 0);
 
 }  // namespace pyconvex
