@@ -28,7 +28,8 @@ _FIRM = 1e-3  # the damping of the first model after one that was no good,
 _FIRMER = 10.0  # each further damping over the last
 _FIRMEST = 1e8
 _HALVINGS = 40  # of the sizes of new neurons, where the loss is far from its model
-_CONFIRM = 8  # times the usual starts before a local certificate is given
+CONFIRM = 8  # times the usual starts before a local certificate is given,
+LOOSE = 1e-3  # unless the gap asked for is as large as this
 _RISE = 1e-12  # an objective may rise by this much, relative
 _NO_PROGRESS = 1e-15  # relative changes of the objective below this say nothing
 _PATIENCE = 3  # rounds without progress until a solve is called stalled
@@ -144,11 +145,16 @@ class Solver:
         norm, columns = self.pricing(problem, at_rows, neurons.U, neurons.signs, monitor.run)
         gap = relative_gap(objective, self._dual(true, z, norm, columns))
         harder = stuck or gap <= self._ready
-        if harder and not self.pricing.exact and not monitor.out_of_time():
+        if harder and self.confirms(stuck) and not monitor.out_of_time():
             norm, columns = self.pricing(
-                problem, at_rows, neurons.U, neurons.signs, monitor.run, _CONFIRM, gap_of
+                problem, at_rows, neurons.U, neurons.signs, monitor.run, CONFIRM, gap_of
             )
         return norm, columns, harder
+
+    def confirms(self, stuck: bool) -> bool:
+        """Tell whether a harder search comes before a certificate: a proof, or more starts."""
+        search = isinstance(self.pricing, LocalPricing) and self.tol >= LOOSE and not stuck
+        return not self.pricing.exact and not search
 
     def _objective(self, neurons: Neurons) -> float:
         return self.problem.objective(neurons.prediction, neurons.U, neurons.pattern)

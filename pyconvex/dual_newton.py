@@ -178,7 +178,7 @@ class DualNewton:
                     return best, status
                 if step > 0 and self._solved(at):
                     break
-                if not self._newton(at):
+                if not self._newton(at, monitor):
                     break
             at.U, at.intercept = at.next_weights, at.next_intercept
             at.sigma *= _FAST_GROWTH if step <= _FEW else _GROWTH
@@ -227,10 +227,10 @@ class DualNewton:
             at.next_intercept = at.intercept + at.sigma * float(z.sum())
             at.error += at.next_intercept
 
-    def _newton(self, at: Iterate) -> bool:
+    def _newton(self, at: Iterate, monitor: Monitor) -> bool:
         """Take a Newton step with Armijo's rule; False where no step lowers psi."""
         try:
-            direction = self._direction(at)
+            direction = self._direction(at, monitor)
         except np.linalg.LinAlgError:  # sigma beyond what doubles can resolve
             return False
         if not float(at.error @ direction) < 0.0:
@@ -251,7 +251,7 @@ class DualNewton:
             t *= 0.5
         return False
 
-    def _direction(self, at: Iterate) -> Array:
+    def _direction(self, at: Iterate, monitor: Monitor) -> Array:
         """Return the Newton direction: iteratively until that costs more than directly."""
         problem, free = self.problem, self._box.free(at.z, at.error)
         masks = self.kernels.unpack(self.packed[at.active], len(problem.y)).astype(np.float64)
@@ -266,21 +266,29 @@ class DualNewton:
         diagonal = problem.loss.conjugate_curvatures(-at.z / s, problem.y) / s
         system = NewtonSystem(problem.X, masks, borders, diagonal, at.sigma / softening)
         if free is None:
-            return self._solution(at, system, -at.error, free)
+            return self._solution(at, system, -at.error, free, monitor)
         direction = np.zeros_like(at.z)
         if len(free) == 0:
             return direction
-        direction[free] = self._solution(at, system.restricted(free), -at.error[free], free)
+        inner = system.restricted(free)
+        direction[free] = self._solution(at, inner, -at.error[free], free, monitor)
         return direction
 
     def _solution(
-        self, at: Iterate, system: NewtonSystem, right: Array, free: NDArray[np.int64] | None
+        self,
+        at: Iterate,
+        system: NewtonSystem,
+        right: Array,
+        free: NDArray[np.int64] | None,
+        monitor: Monitor,
     ) -> Array:
-        """Solve a Newton system over the samples that are ``free``."""
+        """Solve a Newton system over the samples that are ``free``; out of time, not at all."""
         if not at.direct:
             small = len(right) <= _DIRECT_SAMPLES
             most = system.factor_work if small else np.inf
-            direction = system.iterate(right, _ITERATE, most)
+            direction = system.iterate(right, _ITERATE, most, monitor.out_of_time)
+            if monitor.out_of_time():
+                return np.zeros_like(right)
             if direction is not None:
                 return direction
             at.direct = True

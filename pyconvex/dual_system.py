@@ -52,17 +52,21 @@ class NewtonSystem:
         product += self.diagonal * v
         return product
 
-    def iterate(self, right: Array, tol: float, max_work: float) -> Array | None:
+    def iterate(
+        self, right: Array, tol: float, max_work: float, stop: Callable[[], bool]
+    ) -> Array | None:
         """Solve by preconditioned conjugate gradients.
 
         Stops at ``tol`` times the norm of the right-hand side; None where that takes more than
-        ``max_work`` flops.
+        ``max_work`` flops, or where ``stop`` says so.
         """
         precondition = self._preconditioner()
         solution, residual = np.zeros_like(right), right.copy()
         direction = scaled = precondition(residual)
         product, goal = float(residual @ scaled), tol * float(np.linalg.norm(right))
         for _ in range(int(min(max_work / self.product_work, 10.0 * len(right)))):
+            if stop():
+                return None
             image = self.times(direction)
             length = product / float(direction @ image)
             solution += length * direction

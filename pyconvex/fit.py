@@ -66,14 +66,20 @@ def fit(
     ----------
     X : array, shape (n_samples, n_features)
         Data. Weight decay depends on the scale of the features: see ``standardize``.
-    y : array, shape (n_samples,)
-        Targets; -1 and +1 for two classes.
+    y : array, shape (n_samples,) or (n_samples, n_outputs)
+        Targets; -1 and +1 for two classes, for "softmax" rows of sum 1. With several outputs,
+        whose losses are summed, ReLU networks are trained with the decay
+        :math:`\tfrac\beta2 \sum_j (\|w_j\|^2 + \|\alpha_j\|_1^2)`: every neuron serves one output.
+        Gated networks keep :math:`\|\alpha_j\|_2`.
     beta : float, optional
         Weight decay, > 0. Default: 0.01 `beta_max`.
     model : {"relu", "gated_relu"}
         "gated_relu" replaces each ReLU by a fixed gate: a plain group lasso.
-    loss : {"squared"}
-        Half the squared error.
+    loss : str or object of pyconvex.losses
+        "squared", "huber", "quantile", "poisson" (log link), for targets -1 and +1 "logistic",
+        "squared_hinge" and "hinge", for several classes "softmax". Objects carry a parameter:
+        ``Huber(delta=0.5)``, ``Quantile(tau=0.9)``. Default: half the squared error. Networks
+        predict the raw output f(x) whatever the loss.
     bias : {"free", "decayed", "none"}
         "free": hidden biases and an output bias without weight decay (gated networks: hidden
         biases decayed, since free ones would fit any y at no cost). "decayed": hidden biases

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pyconvex.column_generation import Solver
+from pyconvex.column_generation import CONFIRM, Solver
 from pyconvex.extrapolation import Extrapolation
 from pyconvex.losses import Array, Softmax
 from pyconvex.monitor import Monitor
@@ -17,7 +17,6 @@ from pyconvex.softmax_newton import newton_step
 
 _PASSES = 20  # over the classes between two pricings
 _INNER = 1e-2  # a class is solved to this share of what the last pass gained
-_CONFIRM = 8  # times the usual starts before a local certificate is given
 _NO_PROGRESS = 1e-15  # relative changes of the objective below this say nothing
 _LENGTHS = (1.0, 0.5, 0.25, 0.1)  # of a joint step that are tried
 _TIGHT = 1e-14  # rows leave a cell by less than this, relative, from rounding
@@ -160,8 +159,8 @@ class SoftmaxSolver:
         norms = [norm for norm, _ in found]
         gap = relative_gap(objective, self.dual_objective(z, max(norms)))
         harder = stuck or gap <= first.pricing.ready * first.tol
-        if harder and not first.pricing.exact and not monitor.out_of_time():
-            found = self._priced(state, z, objective, norms, _CONFIRM, monitor)
+        if harder and first.confirms(stuck) and not monitor.out_of_time():
+            found = self._priced(state, z, objective, norms, CONFIRM, monitor)
         return max(norm for norm, _ in found), [columns for _, columns in found], harder
 
     def _priced(

@@ -48,10 +48,11 @@ class GroupLassoResult:
         0 unless asked for.
     multiplier : array, shape (n_samples,)
         The multiplier z that proves ``dual_objective``, the largest dual objective among its
-        multiples: sum_i (y_i z_i - z_i^2 / (2 s_i)) where ||X^T D_g z|| <= beta omega_g for all
-        g, with an intercept and sum(z) = 0. With cones the norms are those of the projections of
-        +-X^T D_g z onto the cells. A ridge rho allows larger norms at the cost of
-        sum_g (||X^T D_g z|| - beta omega_g)_+^2 / (2 rho). 0 for samples without weight.
+        multiples: D(z), for the squared loss sum_i (y_i z_i - z_i^2 / (2 s_i)), where
+        ||X^T D_g z|| <= beta omega_g for all g, with an intercept and sum(z) = 0. With cones the
+        norms are those of the projections of +-X^T D_g z onto the cells. A ridge rho allows
+        larger norms at the cost of sum_g (||X^T D_g z|| - beta omega_g)_+^2 / (2 rho). 0 for
+        samples without weight.
     beta, objective, dual_objective, gap, lower_bound : float
         Penalty, objective of the returned weights, the dual value that proves it, their
         relative distance, and the dual value again: both are rigorous for this program.
@@ -135,9 +136,9 @@ def solve_group_lasso(
         many samples. "newton": dual augmented Lagrangian without cones. Its Newton systems are
         solved by conjugate gradients or, where that takes less work and n_samples <= 12000, by
         Cholesky's method, which holds 16 n_samples^2 bytes. "auto": "newton" where it may be
-        used and n_samples <= 5000.
-    loss : {"squared"}
-        Half the squared error.
+        used and n_samples <= 20,000.
+    loss : str or object of pyconvex.losses
+        As in `fit`, but for "softmax". Default: half the squared error.
     tol : float
         Relative duality gap to reach.
     intercept : bool

@@ -173,7 +173,7 @@ def _crossing_solver(
 ) -> Solver:
     """Return the solver whose neurons go from cell to cell, priced as its certificate asks."""
     merged, first = problem.merged()
-    nothing = np.zeros((0, (len(merged.y) + 63) // 64), np.uint64)
+    nothing = np.zeros((0, (len(merged.X) + 63) // 64), np.uint64)
     search = LocalPricing(kernels, n_threads, rng)
     pricing: LocalPricing | CellPricing | BoundedPricing = search
     if patterns is not None:

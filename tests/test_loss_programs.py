@@ -124,6 +124,8 @@ def test_integer_weights_are_copies(name, backend):
     twice = np.concatenate([rows, rows[:5]])
     targets = np.concatenate([y[rows], -y[rows[:5]]])
     settings = {"beta": 0.01, "loss": name, "random_state": 0, "tol": 1e-8, "backend": backend}
+    many = np.tile(rows, 5)  # as many words of bits for the samples as for more than the rows
+    assert fit(X[many], y[many], **settings).objective > 0.0
     copies = fit(X[rows], y[rows], **settings)
     weighted = fit(X, y, sample_weight=weights, **settings)
     assert copies.objective == pytest.approx(weighted.objective, rel=1e-7)

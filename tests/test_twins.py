@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 TWINS = [
     ("pyconvex/column_generation.py", "cpp/src/column_generation.cpp", {
         "_N_COLUMNS": "kColumns", "_MAX_SWEEPS": "kMaxSweeps", "_MAX_CALLS": "kMaxCalls",
-        "_MAX_SIZE": "kMaxSize", "_MAX_WORK": "kMaxWork", "_CONFIRM": "kConfirm",
+        "_MAX_SIZE": "kMaxSize", "_MAX_WORK": "kMaxWork", "CONFIRM": "kConfirm", "LOOSE": "kLoose",
         "_NO_PROGRESS": "kNoProgress", "_PATIENCE": "kPatience", "_RISE": "kRise",
         "_ROUNDS": "kRounds", "_FALLING": "kFalling", "_SHARE": "kShare", "_COARSE": "kCoarse",
         "_GROUP_WORK": "kGroupWork",

@@ -12,7 +12,7 @@ namespace pyconvex {
 
 namespace {
 
-constexpr Index kNewtonSamples = 5000;  // up to which `automatic` takes the dual engine
+constexpr Index kNewtonSamples = 20'000;  // up to which `automatic` takes the dual engine
 
 void check_extras(const GroupLassoSettings& settings, Index n_patterns) {
   if (!(settings.ridge >= 0.0) || !std::isfinite(settings.ridge)) {

@@ -14,7 +14,7 @@ enum class Engine { automatic, cd, newton };
 struct GroupLassoSettings : Limits {
   double beta = 0.0;                  // > 0, on the scale of the mean loss
   bool cones = false;                 // neurons stay in their cells: a true ReLU network
-  Engine engine = Engine::automatic;  // newton without cones up to 5000 samples, else cd
+  Engine engine = Engine::automatic;  // newton without cones up to 20,000 samples, else cd
   bool intercept = false;             // add a free constant to the prediction
   double ridge = 0.0;                 // >= 0; half of it times ||u_g||^2 is added
   std::vector<double> group_weights;  // of beta ||u_g||, > 0; empty: 1
