@@ -17,6 +17,7 @@ from pyconvex.monitor import Monitor
 from pyconvex.neurons import Neurons, Solution
 from pyconvex.pricing import PatternPricing
 from pyconvex.program import STAGE, Problem, Status, relative_gap
+from pyconvex.rows import gate_gradients, gram
 
 _START = 0.3  # of the number of samples: the first penalty sigma
 _GROWTH = 3.0  # of the penalty sigma after each update of the weights
@@ -25,6 +26,7 @@ _FEW = 3
 _INEXACT = 0.1  # a subproblem's error relative to the update of the weights it leads to
 _ARMIJO = 1e-4
 _SHORTEST = 1e-8  # step lengths below this are rounding
+_ROUNDING = 1e-14  # objectives that differ by less, relative, are equal
 _FLAT = 1e-14  # relative changes of psi below this are rounding
 _MAX_STEPS = 50  # Newton steps between two updates of the weights
 _PATIENCE = 10  # updates without a better gap until the solve is called stalled
@@ -67,6 +69,7 @@ class Best:
     multiplier: Array  # what proves the bound
     own_objective: float  # these two with the loss that is minimised, which may be a smoothed one
     own_dual: float
+    proof: float = -np.inf  # the bound that the weights' residual proves, where it was asked for
 
     @property
     def gap(self) -> float:
@@ -138,7 +141,7 @@ class DualNewton:
     def _gram(self) -> Array:
         """X X^T, once for all penalties of a path."""
         if not self.gram:
-            self.gram.append(self.problem.X @ self.problem.X.T)
+            self.gram.append(gram(self.problem.X))
         return self.gram[0]
 
     @property
@@ -311,7 +314,7 @@ class DualNewton:
         prediction, _ = self._prediction(at.outputs)
         U = at.next_weights[at.active]
         objective = problem.objective(prediction, U, at.active)
-        if objective < best.own_objective:
+        if self._better(best, objective, prediction):
             best.active, best.U, best.own_objective = at.active, U, objective
             best.objective = problem.true.objective(prediction, U, at.active)
         for z in self._multipliers(at, prediction):
@@ -320,6 +323,22 @@ class DualNewton:
             bound = self.bound(z, gradients, problem.true)
             if bound > best.dual:
                 best.dual, best.multiplier = bound, z
+
+    def _better(self, best: Best, objective: float, prediction: Array) -> bool:
+        """Tell whether weights are better than the best: of equals, whether they prove more.
+
+        Near the optimum objectives differ by rounding alone.
+        """
+        apart = abs(objective - best.own_objective) > _ROUNDING * best.own_objective
+        if apart or not self.by_weights:
+            better = objective < best.own_objective
+            best.proof = -np.inf if better else best.proof
+            return better
+        z = self.problem.multiplier(prediction)
+        proof = self.bound(z, self.gradients(z), self.problem.true)
+        better = proof > best.proof
+        best.proof = max(proof, best.proof)
+        return better
 
     def _multipliers(self, at: Iterate, prediction: Array) -> Iterator[Array]:
         """Give multipliers that may prove a bound: with an intercept they sum to zero."""
@@ -333,10 +352,11 @@ class DualNewton:
 
     def gradients(self, z: Array) -> Array:
         """Return X^T D_g z for all groups, (n_patterns, p)."""
-        gradients: Array = self.kernels.gate_gradients(
-            self.problem.X, self.packed, z, self.n_threads
-        )
-        return gradients
+        return gate_gradients(self.kernels, self.problem.X, self.packed, z, self.n_threads)
+
+    def dual_norm(self, z: Array) -> float:
+        """Return N(z), the largest norm of a group's gradient over its weight."""
+        return float((np.linalg.norm(self.gradients(z), axis=1) / self._weights).max())
 
     def bound(self, z: Array, gradients: Array, problem: Problem | None = None) -> float:
         """Return the dual objective that a multiplier proves; with an intercept sum(z) = 0.

@@ -24,6 +24,7 @@ from pyconvex.neurons import Neurons, Solution
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Status, relative_gap
 from pyconvex.proximal_point import solve
+from pyconvex.rows import check_rows
 from pyconvex.task import Task
 
 _START_SEED = 0  # of the local search in beta_max
@@ -274,7 +275,7 @@ def make_task(
     """Check the arguments of `fit` that say what to solve, and put the task together."""
     kernels = get_backend(backend)
     threads, rng = check_n_threads(n_threads), check_random_state(random_state)
-    X = check_matrix(X)
+    X = check_rows(X) if model == "gated_relu" else check_matrix(X)
     tol = check_tol(tol)
     _check_patterns_choice(patterns, model)
     _check_certificate(certificate, patterns, model)

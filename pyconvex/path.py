@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.data import check_choice, check_matrix, check_vector
+from pyconvex.data import check_choice, check_vector
 from pyconvex.fit import Fit, make_task, solve_task, start_of
 from pyconvex.grid import Grid, solve_along
 from pyconvex.losses import Array, Loss
@@ -17,6 +17,7 @@ from pyconvex.neurons import Neurons
 from pyconvex.path_plot import plot_curve, plot_tracks
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Status
+from pyconvex.rows import check_rows
 
 if TYPE_CHECKING:  # matplotlib is optional: only a call loads it
     from matplotlib.axes import Axes
@@ -99,8 +100,8 @@ class Path(Sequence[Fit]):
         ValueError, TypeError
             If X is no finite real matrix with the networks' features.
         """
-        X = check_matrix(X)
-        return np.array([fit.predict(X) for fit in self.fits]).reshape(len(self), len(X))
+        rows = check_rows(X)
+        return np.array([fit.predict(rows) for fit in self.fits]).reshape(len(self), len(rows))
 
     def plot(
         self,
@@ -149,8 +150,8 @@ class Path(Sequence[Fit]):
 
     def _losses(self, X: ArrayLike, y: ArrayLike) -> Array:
         """Return the mean of half the squared error of each network, (n_points,)."""
-        X = check_matrix(X)
-        errors = self.predict(X) - check_vector(y, "y", len(X))
+        rows = check_rows(X)
+        errors = self.predict(rows) - check_vector(y, "y", len(rows))
         losses: Array = 0.5 * (errors**2).mean(axis=1)
         return losses
 

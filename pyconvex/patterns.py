@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyconvex.backends import get_backend
 from pyconvex.data import check_int, check_matrix, check_n_threads
+from pyconvex.rows import check_rows, pack_gates
 from pyconvex.witnesses import inside, interior_points
 
 _CHECKED = 4096  # witnesses checked at once
@@ -130,16 +131,16 @@ class PatternSet:
         ValueError, TypeError
             If an argument is no finite real matrix, or G does not fit X.
         """
-        X = check_matrix(X)
+        rows = check_rows(X)
         G = check_matrix(G, "G")
-        if G.shape[0] != X.shape[1]:
+        if G.shape[0] != rows.shape[1]:
             raise ValueError(
-                f"G has {G.shape[0]} rows but X has {X.shape[1]} columns: pass one gate per "
+                f"G has {G.shape[0]} rows but X has {rows.shape[1]} columns: pass one gate per "
                 "column (G.T if gates are its rows)"
             )
         kernels = get_backend(backend)
-        packed = kernels.pack_gates(X, G, check_n_threads(n_threads))
-        return _distinct(cls(packed, len(X), G), kernels)
+        packed = pack_gates(kernels, rows, G, check_n_threads(n_threads))
+        return _distinct(cls(packed, len(rows), G), kernels)
 
     @classmethod
     def from_dense(

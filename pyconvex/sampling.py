@@ -14,9 +14,11 @@ from pyconvex.data import (
     check_int,
     check_n_threads,
     check_random_state,
+    is_sparse,
 )
 from pyconvex.lines import Array, find_lines
 from pyconvex.patterns import PatternSet
+from pyconvex.rows import check_rows, pack_gates
 from pyconvex.witnesses import inside, interior_points
 
 Chosen = NDArray[np.int32]
@@ -88,14 +90,14 @@ def sample_patterns(
     >>> len(pyconvex.sample_patterns(np.eye(9), 100, method="uniform", random_state=0))
     100
     """
-    X = check_exact_matrix(X)
     check_choice(method, "method", ("gaussian", "uniform", "data"))
+    X = check_rows(X) if method == "gaussian" and is_sparse(X) else check_exact_matrix(X)
     n = check_int(n_patterns, "n_patterns")
     rng, kernels = check_random_state(random_state), get_backend(backend)
     threads = check_n_threads(n_threads)
     if method == "gaussian":
         G = rng.standard_normal((X.shape[1], n))
-        packed = kernels.pack_gates(X, G, threads)
+        packed = pack_gates(kernels, X, G, threads)
         return _as_set(PatternSet(packed, len(X), G), unique, backend)
     seed = rng.integers(2**63)  # every rotation starts from the same random numbers
 

@@ -28,6 +28,7 @@ from pyconvex.patterns import PatternSet, check_patterns
 from pyconvex.pricing import PatternPricing
 from pyconvex.program import Problem, Status, relative_gap
 from pyconvex.proximal_point import solve
+from pyconvex.rows import Rows, SparseRows, check_rows
 
 _NEWTON_SAMPLES = 5000  # up to which "auto" takes the engine with n x n systems
 
@@ -187,7 +188,7 @@ def solve_group_lasso(
     >>> round(8 * result.objective, 6), result.status.value
     (0.348683, 'optimal')
     """
-    X = check_matrix(X)
+    X = check_matrix(X) if cones else check_rows(X)
     patterns = check_patterns(patterns, len(X))
     problem, rows = make_problem(X, y, beta, sample_weight, loss, intercept=bool(intercept))
     problem = with_extras(problem, len(patterns), ridge, group_weights)
@@ -246,13 +247,17 @@ def _check_engine(engine: str, cones: bool, problem: Problem) -> str:
     check_choice(engine, "engine", ("auto", "cd", "newton"))
     if engine == "newton" and cones:
         raise ValueError("engine='newton' does not know cones: pass engine='cd' or cones=False")
+    if isinstance(problem.X, SparseRows):
+        if engine == "cd":
+            raise ValueError("engine='cd' does not take sparse X: pass engine='newton'")
+        return "newton"
     if engine == "auto":
         return "newton" if not cones and len(problem.y) <= _NEWTON_SAMPLES else "cd"
     return engine
 
 
 def make_problem(
-    X: Array,
+    X: Rows,
     y: ArrayLike,
     beta: float,
     sample_weight: ArrayLike | None,

@@ -15,6 +15,7 @@ LEVEL = {
     "backends": 1,
     "data": 1,
     "losses": 2,
+    "rows": 2,
     "config": 2,
     "witnesses": 2,
     "lines": 2,
