@@ -17,7 +17,7 @@ from pyconvex.monitor import Monitor
 from pyconvex.neurons import Neurons, Solution
 from pyconvex.pricing import PatternPricing
 from pyconvex.program import STAGE, Problem, Status, relative_gap
-from pyconvex.rows import gate_gradients, gram
+from pyconvex.rows import blocks, gate_gradients, gram, row_norms
 
 _START = 0.3  # of the number of samples: the first penalty sigma
 _GROWTH = 3.0  # of the penalty sigma after each update of the weights
@@ -203,7 +203,7 @@ class DualNewton:
         own, true = self.bound(z, gradients), self.bound(z, gradients, problem.true)
         shown = problem.true.objective(prediction, U[active], active)
         best = Best(active, U[active], shown, true, z, objective, own)
-        norm = float((np.linalg.norm(gradients, axis=1) / self._weights).max())
+        norm = float((row_norms(gradients) / self._weights).max())
         shrink = min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
         sigma = _START * n * (_WARM if len(active) else 1.0)
         nothing = np.zeros(0)
@@ -215,13 +215,13 @@ class DualNewton:
         """Go to z with its gradients: proximal point and error afresh."""
         problem = self.problem
         at.z, at.gradients = z, gradients
-        target = at.U + at.sigma * at.gradients
-        norms, limits = np.linalg.norm(target, axis=1), at.sigma * problem.beta * self._weights
+        norms, limits = self._norms(at), at.sigma * problem.beta * self._weights
         at.active = np.flatnonzero(norms > limits)
         at.scale = 1.0 - limits[at.active] / norms[at.active]
-        at.next_weights = np.zeros_like(target)
+        at.next_weights = np.zeros(at.U.shape)  # untouched pages of zeros take no memory
         factors = at.scale / (1.0 + at.sigma * problem.ridge)
-        at.next_weights[at.active] = factors[:, np.newaxis] * target[at.active]
+        target = at.U[at.active] + at.sigma * at.gradients[at.active]
+        at.next_weights[at.active] = factors[:, np.newaxis] * target
         at.outputs = self._outputs(at.next_weights[at.active], at.active)
         at.error = at.outputs.sum(axis=0)
         at.error -= problem.loss.conjugate_slopes(-z / problem.sample_weight, problem.y)
@@ -237,18 +237,19 @@ class DualNewton:
             return False
         if not float(at.error @ direction) < 0.0:
             return False
-        change: Array | None = None  # of the gradients along the whole direction
-        start, t = self._psi(at, at.z, at.gradients), 1.0
+        whole: Array | None = None  # the change of the gradients along the whole direction
+        start, t = self._psi(at, at.z), 1.0
         while t >= _SHORTEST:
-            z = self._box.stop(at.z, t * direction)
-            if (z == at.z + t * direction).all():
-                change = self.gradients(direction) if change is None else change
-                gradients = at.gradients + t * change
-            else:
-                gradients = at.gradients + self.gradients(z - at.z)
+            z, change, share = self._box.stop(at.z, t * direction), whole, t
+            if (z != at.z + t * direction).any():
+                change, share = self.gradients(z - at.z), 1.0
+            elif change is None:
+                change = whole = self.gradients(direction)
             slope = float(at.error @ (z - at.z))
-            if self._psi(at, z, gradients) <= start + _ARMIJO * slope + _FLAT * abs(start):
-                self._move(at, z, gradients)
+            if self._psi(at, z, change, share) <= start + _ARMIJO * slope + _FLAT * abs(start):
+                for k in blocks(*at.U.shape):
+                    at.gradients[k] += share * change[k]
+                self._move(at, z, at.gradients)
                 return bool(np.isfinite(at.error).all())
             t *= 0.5
         return False
@@ -289,10 +290,26 @@ class DualNewton:
         gram = self._gram if free is None else self._gram[np.ix_(free, free)]
         return system.factorise(right, gram)
 
-    def _psi(self, at: Iterate, z: Array, gradients: Array) -> float:
-        """Return psi(z)."""
+    @staticmethod
+    def _norms(at: Iterate, change: Array | None = None, t: float = 0.0) -> Array:
+        """Return the norms of u_g + sigma (X^T D_g z + t change_g) for all groups.
+
+        In blocks: the arrays are large where X is wide.
+        """
+        norms = np.empty(len(at.U))
+        for k in blocks(*at.U.shape):
+            target = at.gradients[k].copy()
+            if change is not None:
+                target += t * change[k]
+            target *= at.sigma
+            target += at.U[k]
+            norms[k] = row_norms(target)
+        return norms
+
+    def _psi(self, at: Iterate, z: Array, change: Array | None = None, t: float = 0.0) -> float:
+        """Return psi(z), given that the gradients there are larger by t times ``change``."""
         problem = self.problem
-        norms = np.linalg.norm(at.U + at.sigma * gradients, axis=1)
+        norms = self._norms(at, change, t)
         excess = np.maximum(norms - at.sigma * problem.beta * self._weights, 0.0)
         value = -problem.loss.dual_value(z, problem.y, problem.sample_weight)
         value += float(excess @ excess) / (2.0 * at.sigma * (1.0 + at.sigma * problem.ridge))
@@ -356,7 +373,7 @@ class DualNewton:
 
     def dual_norm(self, z: Array) -> float:
         """Return N(z), the largest norm of a group's gradient over its weight."""
-        return float((np.linalg.norm(self.gradients(z), axis=1) / self._weights).max())
+        return float((row_norms(self.gradients(z)) / self._weights).max())
 
     def bound(self, z: Array, gradients: Array, problem: Problem | None = None) -> float:
         """Return the dual objective that a multiplier proves; with an intercept sum(z) = 0.
@@ -364,7 +381,7 @@ class DualNewton:
         ``problem``: another one with the same groups.
         """
         problem = problem or self.problem
-        values = np.linalg.norm(gradients, axis=1) / self._weights
+        values = row_norms(gradients) / self._weights
         above = np.flatnonzero(values > problem.beta)
         excess = problem.violation_cost(values[above], above)
         return problem.dual_objective(z, float(values.max()), excess)

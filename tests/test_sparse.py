@@ -137,7 +137,7 @@ def test_rows_do_not_become_dense_by_accident():
 # --- Products ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("block", [1, 200, 2**22])
+@pytest.mark.parametrize("block", [1, 200, 2**18])
 def test_products(monkeypatch, block, backend):
     """Cut into blocks or not."""
     monkeypatch.setattr(rows, "_BLOCK", block)
