@@ -86,7 +86,7 @@ class Regression(RegressorMixin, ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -133,7 +133,7 @@ class Classification(ClassifierMixin, ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -152,7 +152,7 @@ class Classification(ClassifierMixin, ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -171,7 +171,7 @@ class Classification(ClassifierMixin, ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -191,7 +191,7 @@ class Classification(ClassifierMixin, ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns

@@ -128,8 +128,9 @@ def fit(
 
     Parameters
     ----------
-    X : array, shape (n_samples, n_features)
-        Data. Weight decay depends on the scale of the features: see ``standardize``.
+    X : array or sparse matrix, shape (n_samples, n_features)
+        Data. Weight decay depends on the scale of the features: see ``standardize``. scipy's
+        sparse formats stay sparse with "gated_relu"; for "relu" they are made dense, up to 1 GiB.
     y : array, shape (n_samples,)
         Targets; -1 and +1 for two classes.
     beta : float, optional
@@ -162,7 +163,8 @@ def fit(
         Divide features by their standard deviations (constant ones by 1) and, where there is a
         bias, centre them, with ``sample_weight``. Predictions then do not depend on the units of
         the features. beta, objective and gap are those of the standardised problem, the network
-        is in units of X, and so are the gates of sampled and given patterns.
+        is in units of X, and so are the gates of sampled and given patterns. Features that stay
+        sparse are not centred.
     warm_start : Fit or Network, optional
         Start from this network. Neurons outside given patterns are left out.
     minimal : bool

@@ -120,7 +120,7 @@ class Network:
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -156,7 +156,7 @@ class Network:
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data on which predictions stay the same, to rounding.
         free_bias : bool, optional
             Whether the network was trained with ``bias="free"``: the output bias may change, and

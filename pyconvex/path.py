@@ -88,7 +88,7 @@ class Path(Sequence[Fit]):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -203,8 +203,9 @@ def path(
 
     Parameters
     ----------
-    X : array, shape (n_samples, n_features)
-        Data. Weight decay depends on the scale of the features: see ``standardize``.
+    X : array or sparse matrix, shape (n_samples, n_features)
+        Data, also sparse as in `fit`. Weight decay depends on the scale of the features: see
+        ``standardize``.
     y : array, shape (n_samples,)
         Targets.
     betas : array, shape (n_points,), optional

@@ -115,7 +115,7 @@ class PatternSet:
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data. Append a column of ones for gates with a bias.
         G : array, shape (n_features, n_gates)
             One gate per column.

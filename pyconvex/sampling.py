@@ -44,8 +44,9 @@ def sample_patterns(
 
     Parameters
     ----------
-    X : array, shape (n_samples, n_features)
-        Data. Append a column of ones for gates with a bias.
+    X : array or sparse matrix, shape (n_samples, n_features)
+        Data. Append a column of ones for gates with a bias. Sparse data stay sparse if ``method``
+        is "gaussian"; for the others they are made dense, up to 1 GiB.
     n_patterns : int
         Number of draws.
     method : {"gaussian", "uniform", "data"}

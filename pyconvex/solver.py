@@ -120,8 +120,9 @@ def solve_group_lasso(
 
     Parameters
     ----------
-    X : array, shape (n_samples, p)
-        Data as it is: append a column of ones for neurons with a (decayed) bias.
+    X : array or sparse matrix, shape (n_samples, p)
+        Data as it is: append a column of ones for neurons with a (decayed) bias. Sparse data stay
+        sparse without cones; with cones they are made dense, up to 1 GiB.
     y : array, shape (n_samples,)
         Targets.
     patterns : PatternSet
@@ -135,7 +136,7 @@ def solve_group_lasso(
         many samples. "newton": dual augmented Lagrangian without cones. Its Newton systems are
         solved by conjugate gradients or, where that takes less work and n_samples <= 12000, by
         Cholesky's method, which holds 16 n_samples^2 bytes. "auto": "newton" where it may be
-        used and n_samples <= 5000.
+        used and n_samples <= 5000, and for sparse X, which "cd" does not take.
     loss : {"squared"}
         Half the squared error.
     tol : float
