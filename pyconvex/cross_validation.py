@@ -19,6 +19,7 @@ from pyconvex.losses import Array
 from pyconvex.path import Path, path
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Status
+from pyconvex.rows import Rows, check_rows, with_ones
 
 Estimator = TypeVar("Estimator", bound="CrossValidated")
 _OF_BETA_MAX = ("model", "bias", "patterns", "standardize", "n_threads", "backend")
@@ -34,8 +35,8 @@ class CrossValidated(ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
-            Data.
+        X : array or sparse matrix, shape (n_samples, n_features)
+            Data; sparse as in `pyconvex.fit`.
         y : array, shape (n_samples,) or (n_samples, n_outputs)
             Targets; labels for a classifier.
         sample_weight : array, shape (n_samples,), optional
@@ -138,15 +139,17 @@ def _fold_scores(
     return scores, points.status is Status.OPTIMAL
 
 
-def _patterns_of(rows: NDArray[np.intp], X: Array, settings: dict[str, Any]) -> Any:
+def _patterns_of(rows: NDArray[np.intp], X: Rows, settings: dict[str, Any]) -> Any:
     """Return given patterns of all samples as patterns of some of them."""
     patterns = settings["patterns"]
     if not isinstance(patterns, PatternSet):
         return patterns
     if settings["model"] != "gated_relu" or patterns.gates is None:
         return PatternSet.from_dense(patterns.to_dense()[:, rows])
-    data = X if settings["bias"] == "none" else np.column_stack([X, np.ones(len(X))])
-    return PatternSet.from_gates(data[rows], patterns.gates)
+    data = check_rows(X[rows])
+    if settings["bias"] != "none":
+        data = with_ones(data)
+    return PatternSet.from_gates(data, patterns.gates)
 
 
 def _choose(scores: Array, selection: str) -> int:

@@ -16,11 +16,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+MAX_DENSE = 2**30  # bytes that sparse data may take where they are made dense
+
+
+def is_sparse(value: Any) -> bool:
+    """Tell whether a value is sparse, in any of scipy's formats."""
+    return hasattr(value, "tocsr") and hasattr(value, "toarray")
+
+
+def _to_dense(value: Any, name: str) -> Any:
+    """Return a sparse matrix as an array if that is small."""
+    size = 8 * math.prod(value.shape)
+    if size > MAX_DENSE:
+        raise ValueError(
+            f"{name} is sparse and would take {size / 2**30:.1f} GiB as a dense array, more than "
+            f"{MAX_DENSE / 2**30:.0f} GiB: reduce its features, e.g. by sklearn's TruncatedSVD, or "
+            "train gated networks (model='gated_relu', cones=False), which keep X sparse"
+        )
+    return value.toarray()
+
 
 def _to_float(value: Any, name: str, single: bool = False) -> NDArray[np.float64]:
     """Convert anything that holds real numbers to float64, C-contiguous."""
-    if hasattr(value, "tocsr") and hasattr(value, "toarray"):  # any scipy sparse format
-        raise TypeError(f"{name} is sparse, which is not supported yet: use {name}.toarray()")
+    if is_sparse(value):
+        raise TypeError(f"{name} is sparse, which only X may be: use {name}.toarray()")
     if np.ma.is_masked(value):
         raise ValueError(f"{name} has masked entries: drop or fill them first")
     try:
@@ -74,8 +93,11 @@ def check_numbers(value: ArrayLike, name: str) -> NDArray[np.float64]:
 def check_matrix(
     X: ArrayLike, name: str = "X", *, n_features: int | None = None, single: bool = False
 ) -> NDArray[np.float64]:
-    """Return a non-empty, finite matrix (n_samples, n_features); ``single``: keep float32."""
-    array = _to_float(X, name, single)
+    """Return a non-empty, finite matrix (n_samples, n_features); sparse ones become dense.
+
+    ``single``: keep float32.
+    """
+    array = _to_float(_to_dense(X, name) if is_sparse(X) else X, name, single)
     if array.ndim != 2:
         remedy = "flatten the other dimensions"
         if array.ndim == 1:
@@ -88,19 +110,24 @@ def check_matrix(
             f"{name} is empty (shape {array.shape}): pass at least one row and one column"
         )
     _check_finite(array, name)
-    if n_features is not None and array.shape[1] != n_features:
+    check_n_features(array.shape, name, n_features)
+    return array
+
+
+def check_n_features(shape: tuple[int, ...], name: str, n_features: int | None) -> None:
+    """Refuse a matrix with another number of columns than expected, if any."""
+    if n_features is not None and shape[1] != n_features:
         raise ValueError(
-            f"{name} has {array.shape[1]} columns, expected {n_features}: "
+            f"{name} has {shape[1]} columns, expected {n_features}: "
             "pass the same features in the same order"
         )
-    return array
 
 
 def check_exact_matrix(
     X: ArrayLike, name: str = "X", *, single: bool = False
 ) -> NDArray[np.float64]:
     """Return a matrix like `check_matrix`; rows of fractions are multiplied up to integers."""
-    if isinstance(X, np.ndarray) and X.dtype.kind != "O":
+    if is_sparse(X) or (isinstance(X, np.ndarray) and X.dtype.kind != "O"):
         return check_matrix(X, name, single=single)
     rows = np.asarray(X)
     rational = rows.dtype.kind == "O" and rows.ndim == 2
@@ -130,7 +157,7 @@ def check_vector(value: ArrayLike, name: str, n_samples: int) -> NDArray[np.floa
 
 def check_targets(y: ArrayLike, n_samples: int) -> NDArray[np.float64]:
     """Return finite targets, (n_samples,) or for several outputs (n_samples, n_outputs)."""
-    if np.ndim(y) != 2:
+    if is_sparse(y) or np.ndim(y) != 2:
         return check_vector(y, "y", n_samples)
     array = check_matrix(y, "y")
     if len(array) != n_samples:

@@ -12,6 +12,7 @@ from pyconvex.network import Network
 from pyconvex.neurons import Neurons
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Problem
+from pyconvex.rows import Rows
 
 _SAME = 1e-10  # unit vectors closer than this are one neuron
 
@@ -58,7 +59,7 @@ def encode(
     network: Network,
     solver: Solver | DualNewton,
     coordinates: Coordinates,
-    X: Array,
+    X: Rows,
     patterns: PatternSet | None,
 ) -> Neurons:
     """Return the solver's neurons for a network; those outside given patterns are left out."""
@@ -81,7 +82,7 @@ def encode(
     if patterns is not None:
         gates = U if network.gates is None else _gate_rows(network, coordinates)
         rows = problem.X if network.gates is None else coordinates.gate_rows(X)
-        bits = solver.kernels.pack_dense(gates @ rows.T >= 0.0)
+        bits = solver.kernels.pack_dense(np.ascontiguousarray(gates @ rows.T >= 0.0))
         index = {row.tobytes(): g for g, row in reversed(list(enumerate(solver.packed)))}
         pattern = np.array([index.get(row.tobytes(), -1) for row in bits], dtype=np.int64)
         used &= pattern >= 0

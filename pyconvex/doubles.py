@@ -4,6 +4,7 @@ Single precision is converted part by part: X is never held twice.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,11 @@ Data = NDArray[np.float64] | NDArray[np.float32]
 _ENTRIES = 1 << 17  # of X in a part: as doubles they stay in the cache
 
 
+def is_single(X: Any) -> bool:
+    """Tell whether data are held in single precision."""
+    return getattr(X, "dtype", None) == np.float32
+
+
 def parts(X: Data) -> Iterator[tuple[slice, Array]]:
     """Yield the rows of X in doubles, each part with the slice that it is."""
     size = 64 * max(1, _ENTRIES // (64 * X.shape[1]))  # whole words of packed patterns
@@ -22,9 +28,9 @@ def parts(X: Data) -> Iterator[tuple[slice, Array]]:
         yield rows, np.asarray(X[rows], np.float64)
 
 
-def preactivations(U: Array, X: Data) -> Array:
-    """Return U X^T for one vector or rows of them."""
-    if X.dtype == np.float64:
+def preactivations(U: Array, X: Any) -> Array:
+    """Return U X^T for one vector or rows of them; X may be sparse."""
+    if not is_single(X):
         result: Array = U @ X.T
         return result
     result = np.empty((*U.shape[:-1], len(X)))
@@ -33,9 +39,9 @@ def preactivations(U: Array, X: Data) -> Array:
     return result
 
 
-def pull_back(V: Array, X: Data) -> Array:
-    """Return V X for one vector or rows of them."""
-    if X.dtype == np.float64:
+def pull_back(V: Array, X: Any) -> Array:
+    """Return V X for one vector or rows of them; X may be sparse."""
+    if not is_single(X):
         result: Array = V @ X
         return result
     result = np.zeros((*V.shape[:-1], X.shape[1]))
@@ -54,7 +60,7 @@ def weighted_gram(X: Data, weights: Array) -> Array:
 
 def inner_products(X: Data) -> Array:
     """Return X X^T."""
-    if X.dtype == np.float64:
+    if not is_single(X):
         result: Array = X @ X.T
         return result
     result = np.empty(2 * X.shape[:1])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyconvex.doubles import inner_products, preactivations
+from pyconvex.doubles import preactivations
 from pyconvex.dual_box import DualBox
 from pyconvex.dual_system import NewtonSystem
 from pyconvex.losses import Array
@@ -18,6 +18,7 @@ from pyconvex.monitor import Monitor
 from pyconvex.neurons import Neurons, Solution
 from pyconvex.pricing import PatternPricing
 from pyconvex.program import STAGE, Problem, Status, relative_gap
+from pyconvex.rows import blocks, gate_gradients, gram, row_norms
 
 _START = 0.3  # of the number of samples: the first penalty sigma
 _GROWTH = 3.0  # of the penalty sigma after each update of the weights
@@ -26,6 +27,7 @@ _FEW = 3
 _INEXACT = 0.1  # a subproblem's error relative to the update of the weights it leads to
 _ARMIJO = 1e-4
 _SHORTEST = 1e-8  # step lengths below this are rounding
+_ROUNDING = 1e-14  # objectives that differ by less, relative, are equal
 _FLAT = 1e-14  # relative changes of psi below this are rounding
 _MAX_STEPS = 50  # Newton steps between two updates of the weights
 _PATIENCE = 10  # updates without a better gap until the solve is called stalled
@@ -68,6 +70,7 @@ class Best:
     multiplier: Array  # what proves the bound
     own_objective: float  # these two with the loss that is minimised, which may be a smoothed one
     own_dual: float
+    proof: float = -np.inf  # the bound that the weights' residual proves, where it was asked for
 
     @property
     def gap(self) -> float:
@@ -139,7 +142,7 @@ class DualNewton:
     def _gram(self) -> Array:
         """X X^T, once for all penalties of a path."""
         if not self.gram:
-            self.gram.append(inner_products(self.problem.X))
+            self.gram.append(gram(self.problem.X))
         return self.gram[0]
 
     @property
@@ -201,7 +204,7 @@ class DualNewton:
         own, true = self.bound(z, gradients), self.bound(z, gradients, problem.true)
         shown = problem.true.objective(prediction, U[active], active)
         best = Best(active, U[active], shown, true, z, objective, own)
-        norm = float((np.linalg.norm(gradients, axis=1) / self._weights).max())
+        norm = float((row_norms(gradients) / self._weights).max())
         shrink = min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
         sigma = _START * n * (_WARM if len(active) else 1.0)
         nothing = np.zeros(0)
@@ -213,13 +216,13 @@ class DualNewton:
         """Go to z with its gradients: proximal point and error afresh."""
         problem = self.problem
         at.z, at.gradients = z, gradients
-        target = at.U + at.sigma * at.gradients
-        norms, limits = np.linalg.norm(target, axis=1), at.sigma * problem.beta * self._weights
+        norms, limits = self._norms(at), at.sigma * problem.beta * self._weights
         at.active = np.flatnonzero(norms > limits)
         at.scale = 1.0 - limits[at.active] / norms[at.active]
-        at.next_weights = np.zeros_like(target)
+        at.next_weights = np.zeros(at.U.shape)  # untouched pages of zeros take no memory
         factors = at.scale / (1.0 + at.sigma * problem.ridge)
-        at.next_weights[at.active] = factors[:, np.newaxis] * target[at.active]
+        target = at.U[at.active] + at.sigma * at.gradients[at.active]
+        at.next_weights[at.active] = factors[:, np.newaxis] * target
         at.outputs = self._outputs(at.next_weights[at.active], at.active)
         at.error = at.outputs.sum(axis=0)
         at.error -= problem.loss.conjugate_slopes(-z / problem.sample_weight, problem.y)
@@ -235,18 +238,19 @@ class DualNewton:
             return False
         if not float(at.error @ direction) < 0.0:
             return False
-        change: Array | None = None  # of the gradients along the whole direction
-        start, t = self._psi(at, at.z, at.gradients), 1.0
+        whole: Array | None = None  # the change of the gradients along the whole direction
+        start, t = self._psi(at, at.z), 1.0
         while t >= _SHORTEST:
-            z = self._box.stop(at.z, t * direction)
-            if (z == at.z + t * direction).all():
-                change = self.gradients(direction) if change is None else change
-                gradients = at.gradients + t * change
-            else:
-                gradients = at.gradients + self.gradients(z - at.z)
+            z, change, share = self._box.stop(at.z, t * direction), whole, t
+            if (z != at.z + t * direction).any():
+                change, share = self.gradients(z - at.z), 1.0
+            elif change is None:
+                change = whole = self.gradients(direction)
             slope = float(at.error @ (z - at.z))
-            if self._psi(at, z, gradients) <= start + _ARMIJO * slope + _FLAT * abs(start):
-                self._move(at, z, gradients)
+            if self._psi(at, z, change, share) <= start + _ARMIJO * slope + _FLAT * abs(start):
+                for k in blocks(*at.U.shape):
+                    at.gradients[k] += share * change[k]
+                self._move(at, z, at.gradients)
                 return bool(np.isfinite(at.error).all())
             t *= 0.5
         return False
@@ -295,10 +299,26 @@ class DualNewton:
         gram = self._gram if free is None else self._gram[np.ix_(free, free)]
         return system.factorise(right, gram)
 
-    def _psi(self, at: Iterate, z: Array, gradients: Array) -> float:
-        """Return psi(z)."""
+    @staticmethod
+    def _norms(at: Iterate, change: Array | None = None, t: float = 0.0) -> Array:
+        """Return the norms of u_g + sigma (X^T D_g z + t change_g) for all groups.
+
+        In blocks: the arrays are large where X is wide.
+        """
+        norms = np.empty(len(at.U))
+        for k in blocks(*at.U.shape):
+            target = at.gradients[k].copy()
+            if change is not None:
+                target += t * change[k]
+            target *= at.sigma
+            target += at.U[k]
+            norms[k] = row_norms(target)
+        return norms
+
+    def _psi(self, at: Iterate, z: Array, change: Array | None = None, t: float = 0.0) -> float:
+        """Return psi(z), given that the gradients there are larger by t times ``change``."""
         problem = self.problem
-        norms = np.linalg.norm(at.U + at.sigma * gradients, axis=1)
+        norms = self._norms(at, change, t)
         excess = np.maximum(norms - at.sigma * problem.beta * self._weights, 0.0)
         value = -problem.loss.dual_value(z, problem.y, problem.sample_weight)
         value += float(excess @ excess) / (2.0 * at.sigma * (1.0 + at.sigma * problem.ridge))
@@ -320,7 +340,7 @@ class DualNewton:
         prediction, _ = self._prediction(at.outputs)
         U = at.next_weights[at.active]
         objective = problem.objective(prediction, U, at.active)
-        if objective < best.own_objective:
+        if self._better(best, objective, prediction):
             best.active, best.U, best.own_objective = at.active, U, objective
             best.objective = problem.true.objective(prediction, U, at.active)
         for z in self._multipliers(at, prediction):
@@ -329,6 +349,22 @@ class DualNewton:
             bound = self.bound(z, gradients, problem.true)
             if bound > best.dual:
                 best.dual, best.multiplier = bound, z
+
+    def _better(self, best: Best, objective: float, prediction: Array) -> bool:
+        """Tell whether weights are better than the best: of equals, whether they prove more.
+
+        Near the optimum objectives differ by rounding alone.
+        """
+        apart = abs(objective - best.own_objective) > _ROUNDING * best.own_objective
+        if apart or not self.by_weights:
+            better = objective < best.own_objective
+            best.proof = -np.inf if better else best.proof
+            return better
+        z = self.problem.multiplier(prediction)
+        proof = self.bound(z, self.gradients(z), self.problem.true)
+        better = proof > best.proof
+        best.proof = max(proof, best.proof)
+        return better
 
     def _multipliers(self, at: Iterate, prediction: Array) -> Iterator[Array]:
         """Give multipliers that may prove a bound: with an intercept they sum to zero."""
@@ -342,10 +378,11 @@ class DualNewton:
 
     def gradients(self, z: Array) -> Array:
         """Return X^T D_g z for all groups, (n_patterns, p)."""
-        gradients: Array = self.kernels.gate_gradients(
-            self.problem.X, self.packed, z, self.n_threads
-        )
-        return gradients
+        return gate_gradients(self.kernels, self.problem.X, self.packed, z, self.n_threads)
+
+    def dual_norm(self, z: Array) -> float:
+        """Return N(z), the largest norm of a group's gradient over its weight."""
+        return float((row_norms(self.gradients(z)) / self._weights).max())
 
     def bound(self, z: Array, gradients: Array, problem: Problem | None = None) -> float:
         """Return the dual objective that a multiplier proves; with an intercept sum(z) = 0.
@@ -353,7 +390,7 @@ class DualNewton:
         ``problem``: another one with the same groups.
         """
         problem = problem or self.problem
-        values = np.linalg.norm(gradients, axis=1) / self._weights
+        values = row_norms(gradients) / self._weights
         above = np.flatnonzero(values > problem.beta)
         excess = problem.violation_cost(values[above], above)
         return problem.dual_objective(z, float(values.max()), excess)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pyconvex.doubles import preactivations, pull_back, squared_norms, weighted_gram
+from pyconvex.doubles import preactivations, pull_back
 from pyconvex.losses import Array
+from pyconvex.rows import Rows, core, row_squares, weighted_gram
 
 _POWERS = 2  # power iterations towards the masks' mean
 
@@ -18,7 +19,7 @@ class NewtonSystem:
 
     Parameters
     ----------
-    X : array, shape (n_samples, p)
+    X : array or SparseRows, shape (n_samples, p)
         Data; float32 too.
     masks : array, shape (k, n_samples)
         M: a row per active group, its mask times the root of its weight.
@@ -30,7 +31,7 @@ class NewtonSystem:
         The penalty.
     """
 
-    X: Array
+    X: Rows
     masks: Array
     borders: Array
     diagonal: Array
@@ -82,7 +83,8 @@ class NewtonSystem:
         """Return the inverse of the matrix with M^T M cut down to a diagonal plus a rank of one.
 
         Masks overlap: a M^T M of many is near the a a^T of their mean, which leaves
-        diag(e) + sigma Y Y^T with Y = diag(a) X, inverted through p x p matrices.
+        diag(e) + sigma Y Y^T with Y = diag(a) X, inverted through p x p matrices. Of sparse X only
+        the largest columns are part of Y, the others of e.
         """
         from scipy.linalg import cho_factor, cho_solve
 
@@ -91,18 +93,19 @@ class NewtonSystem:
             across = self.masks @ (across @ self.masks)
             across /= np.linalg.norm(across) or 1.0
         a = across @ self.masks  # a_i^2 is at most the diagonal entry: e > 0
-        heights = np.einsum("kn,kn->n", self.masks, self.masks) - a * a
-        heights *= squared_norms(self.X)
+        X = core(self.X)
+        heights = np.einsum("kn,kn->n", self.masks, self.masks) * row_squares(self.X)
+        heights -= a * a * row_squares(X)
         heights += np.einsum("rn,rn->n", self.borders, self.borders)
         inverse = 1.0 / (self.diagonal + self.sigma * np.maximum(heights, 0.0))
-        inner = weighted_gram(self.X, a * a * inverse)
+        inner = weighted_gram(X, a * a * inverse)
         inner[np.diag_indices_from(inner)] += 1.0 / self.sigma
         factor = cho_factor(inner, check_finite=False)
 
         def precondition(v: Array) -> Array:
             scaled = inverse * v
-            down = cho_solve(factor, pull_back(a * scaled, self.X), check_finite=False)
-            result: Array = scaled - inverse * a * preactivations(down, self.X)
+            down = cho_solve(factor, pull_back(a * scaled, X), check_finite=False)
+            result: Array = scaled - inverse * a * preactivations(down, X)
             return result
 
         return precondition

@@ -66,10 +66,15 @@ class ConvexReLU(BaseEstimator):
                 stacklevel=3,
             )
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def _output(self, X: ArrayLike) -> Array:
         """Return the network's raw output for checked X."""
         check_is_fitted(self, "network_")
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         return self.network_.predict(X)
 
 
@@ -81,7 +86,7 @@ class Regression(RegressorMixin, ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -95,8 +100,10 @@ class Regression(RegressorMixin, ConvexReLU):
     def _prepare(
         self, X: Any, y: Any, sample_weight: ArrayLike | None
     ) -> tuple[Array, Array, Any, Array | None]:
-        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        return X, np.asarray(y, np.float64), self.loss, check_sample_weight(sample_weight, len(X))
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=np.float64, multi_output=True, y_numeric=True
+        )
+        return X, np.asarray(y, np.float64), self.loss, check_sample_weight(sample_weight, len(y))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -126,7 +133,7 @@ class Classification(ClassifierMixin, ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -145,7 +152,7 @@ class Classification(ClassifierMixin, ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -164,7 +171,7 @@ class Classification(ClassifierMixin, ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -184,7 +191,7 @@ class Classification(ClassifierMixin, ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -201,9 +208,9 @@ class Classification(ClassifierMixin, ConvexReLU):
     def _prepare(
         self, X: Any, y: Any, sample_weight: ArrayLike | None
     ) -> tuple[Array, Array, Any, Array | None]:
-        X, y = validate_data(self, X, y, dtype=np.float64)
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)
         check_classification_targets(y)
-        weights = check_sample_weight(sample_weight, len(X))
+        weights = check_sample_weight(sample_weight, len(y))
         weights = _with_class_weight(self.class_weight, np.asarray(y), weights)
         self.classes_, codes = _classes(np.asarray(y), weights)
         targets, loss = _coded(codes, len(self.classes_), self.loss)

@@ -22,8 +22,8 @@ class _OneFit(ConvexReLU):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
-            Data.
+        X : array or sparse matrix, shape (n_samples, n_features)
+            Data; sparse as in `pyconvex.fit`.
         y : array, shape (n_samples,) or (n_samples, n_outputs)
             Targets; labels for a classifier.
         sample_weight : array, shape (n_samples,), optional

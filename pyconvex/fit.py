@@ -24,6 +24,7 @@ from pyconvex.network import Network
 from pyconvex.nuclear import NuclearTask
 from pyconvex.outputs import OutputsTask
 from pyconvex.patterns import PatternSet
+from pyconvex.rows import check_rows
 from pyconvex.task import Task
 
 _START_SEED = 0  # of the local search in beta_max
@@ -64,8 +65,9 @@ def fit(
 
     Parameters
     ----------
-    X : array, shape (n_samples, n_features)
-        Data. Weight decay depends on the scale of the features: see ``standardize``.
+    X : array or sparse matrix, shape (n_samples, n_features)
+        Data. Weight decay depends on the scale of the features: see ``standardize``. scipy's
+        sparse formats stay sparse with "gated_relu"; for "relu" they are made dense, up to 1 GiB.
     y : array, shape (n_samples,) or (n_samples, n_outputs)
         Targets; -1 and +1 for two classes, for "softmax" rows of sum 1. With several outputs,
         whose losses are summed, ReLU networks are trained with the decay
@@ -104,7 +106,8 @@ def fit(
         Divide features by their standard deviations (constant ones by 1) and, where there is a
         bias, centre them, with ``sample_weight``. Predictions then do not depend on the units of
         the features. beta, objective and gap are those of the standardised problem, the network
-        is in units of X, and so are the gates of sampled and given patterns.
+        is in units of X, and so are the gates of sampled and given patterns. Features that stay
+        sparse are not centred.
     warm_start : Fit or Network, optional
         Start from this network. Neurons outside given patterns are left out.
     minimal : bool
@@ -220,7 +223,7 @@ def make_task(
     """Check the arguments of `fit` that say what to solve, and put the task together."""
     kernels = get_backend(backend)
     threads, rng = check_n_threads(n_threads), check_random_state(random_state)
-    X = check_matrix(X)
+    X = check_rows(X) if model == "gated_relu" else check_matrix(X)
     tol = check_tol(tol)
     _check_patterns_choice(patterns, model)
     _check_certificate(certificate, patterns, model)

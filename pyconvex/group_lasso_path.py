@@ -16,6 +16,7 @@ from pyconvex.monitor import Monitor, Record
 from pyconvex.neurons import Neurons
 from pyconvex.patterns import PatternSet, check_patterns
 from pyconvex.pricing import run_whole
+from pyconvex.rows import check_rows
 from pyconvex.solver import (
     GroupLassoResult,
     make_problem,
@@ -96,7 +97,7 @@ def group_lasso_path(
     >>> [len(result.active) > 0 for result in results]
     [False, True, True]
     """
-    X = check_matrix(X, single=not cones)
+    X = check_matrix(X) if cones else check_rows(X, single=True)
     grid = Grid.of(betas, n_betas, beta_min_ratio)
     patterns = check_patterns(patterns, len(X))
     problem, rows = make_problem(X, y, 1.0, sample_weight, loss, intercept=bool(intercept))
@@ -120,5 +121,7 @@ def _beta_max(solver: Solver | DualNewton) -> float:
     problem = replace(solver.problem, beta=0.0)
     none = Neurons.none(problem)
     z = problem.at_rows(problem.constant_multiplier())
+    if isinstance(solver, DualNewton):
+        return solver.dual_norm(z) * (1.0 + 1e-12)
     norm: float = solver.pricing(problem, z, none.U, none.signs, run_whole)[0]
     return norm * (1.0 + 1e-12)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pyconvex import export
-from pyconvex.data import check_bool, check_matrix, check_numbers
+from pyconvex.data import check_bool, check_numbers
 from pyconvex.losses import Array
 from pyconvex.minimal import minimal_sizes
+from pyconvex.rows import Rows, check_rows
 from pyconvex.storage import File, read_arrays, write_arrays
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Network:
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -131,11 +132,11 @@ class Network:
         ValueError, TypeError
             If X is no finite real matrix with the network's features.
         """
-        X = check_matrix(X, n_features=self.n_features)
-        output: Array = self._hidden(X) @ self.output_weights + self.output_bias
-        return output if self.skip is None else output + X @ self.skip
+        rows = check_rows(X, n_features=self.n_features)
+        output: Array = self._hidden(rows) @ self.output_weights + self.output_bias
+        return output if self.skip is None else output + rows @ self.skip
 
-    def _hidden(self, X: Array) -> Array:
+    def _hidden(self, X: Rows) -> Array:
         """Return what the hidden layer passes on, (n_samples, m)."""
         hidden = X @ self.hidden_weights.T + self.hidden_bias
         if self.gates is None:
@@ -155,7 +156,7 @@ class Network:
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data on which predictions stay the same, to rounding.
         free_bias : bool, optional
             Whether the network was trained with ``bias="free"``: the output bias may change, and
@@ -180,7 +181,7 @@ class Network:
         >>> split.prune([[1.0], [3.0]])
         Network(ReLU, n_neurons=1, n_features=1)
         """
-        X = check_matrix(X, n_features=self.n_features)
+        X = check_rows(X, n_features=self.n_features)
         free = bool(np.any(self.output_bias))
         if free_bias is not None:
             free = check_bool(free_bias, "free_bias")

@@ -6,10 +6,12 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from pyconvex.doubles import preactivations, pull_back
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
 from pyconvex.nuclear_problem import NuclearProblem
 from pyconvex.program import Status, relative_gap
+from pyconvex.rows import gate_gradients, row_squares
 from pyconvex.spectral import Shrunk, shrink
 
 _START = 0.3  # of the number of samples: the first penalty sigma
@@ -116,7 +118,7 @@ class NuclearNewton:
     def gradients(self, Z: Array) -> Array:
         """Return X^T D_g Z for all groups, (n_patterns, p, c)."""
         columns = [
-            self.kernels.gate_gradients(self.problem.X, self.packed, z, self.n_threads)
+            gate_gradients(self.kernels, self.problem.X, self.packed, z, self.n_threads)
             for z in np.ascontiguousarray(Z.T)
         ]
         return np.stack(columns, axis=2)
@@ -176,7 +178,7 @@ class NuclearNewton:
         problem = self.problem
         free = problem.held(at.Z, at.error)
         diagonal, masks = problem.curvatures(at.Z), self._masks(at.shrunk.active)
-        heights = np.einsum("ij,ij->i", problem.X, problem.X) * masks.sum(axis=0)
+        heights = row_squares(problem.X) * masks.sum(axis=0)
         scaling = diagonal + at.sigma * heights[:, np.newaxis]
         residual = -free * at.error
         solution = np.zeros_like(residual)
@@ -249,9 +251,10 @@ class NuclearNewton:
 
     def _pushed(self, U: Array, masks: Array) -> Array:
         columns = [
-            np.einsum("kn,kn->n", masks, U[:, :, j] @ self.problem.X.T) for j in range(U.shape[2])
+            np.einsum("kn,kn->n", masks, preactivations(U[:, :, j], self.problem.X))
+            for j in range(U.shape[2])
         ]
         return np.stack(columns, axis=1)
 
     def _pulled(self, V: Array, masks: Array) -> Array:
-        return np.stack([(masks * v) @ self.problem.X for v in V.T], axis=2)
+        return np.stack([pull_back(masks * v, self.problem.X) for v in V.T], axis=2)

@@ -12,6 +12,7 @@ import numpy as np
 
 from pyconvex.dual_box import SHARE
 from pyconvex.losses import Array, Loss, Smoothed, Softmax
+from pyconvex.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class NuclearProblem:
 
     Parameters
     ----------
-    X : array, shape (n_samples, p)
+    X : array or SparseRows, shape (n_samples, p)
         Rows.
     Y : array, shape (n_samples, c)
         Targets.
@@ -34,7 +35,7 @@ class NuclearProblem:
         `Softmax`, or a loss of one output, summed over the outputs.
     """
 
-    X: Array
+    X: Rows
     Y: Array
     sample_weight: Array
     beta: float

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.data import check_choice, check_matrix, check_vector
+from pyconvex.data import check_choice, check_vector
 from pyconvex.fit import make_task, solve_any, start_of
 from pyconvex.fitted import Fit
 from pyconvex.grid import Grid, solve_along
@@ -17,6 +17,7 @@ from pyconvex.network import Network
 from pyconvex.path_plot import plot_curve, plot_tracks
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Status
+from pyconvex.rows import check_rows
 
 if TYPE_CHECKING:  # matplotlib is optional: only a call loads it
     from matplotlib.axes import Axes
@@ -87,7 +88,7 @@ class Path(Sequence[Fit]):
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
@@ -99,9 +100,9 @@ class Path(Sequence[Fit]):
         ValueError, TypeError
             If X is no finite real matrix with the networks' features.
         """
-        X = check_matrix(X)
-        shape = self.fits[0].predict(X).shape if self.fits else (len(X),)
-        return np.array([fit.predict(X) for fit in self.fits]).reshape(len(self), *shape)
+        rows = check_rows(X)
+        shape = self.fits[0].predict(rows).shape if self.fits else (len(rows),)
+        return np.array([fit.predict(rows) for fit in self.fits]).reshape(len(self), *shape)
 
     def plot(
         self,
@@ -150,8 +151,8 @@ class Path(Sequence[Fit]):
 
     def _losses(self, X: ArrayLike, y: ArrayLike) -> Array:
         """Return the mean of half the squared error of each network, (n_points,)."""
-        X = check_matrix(X)
-        errors = self.predict(X) - check_vector(y, "y", len(X))
+        rows = check_rows(X)
+        errors = self.predict(rows) - check_vector(y, "y", len(rows))
         losses: Array = 0.5 * (errors**2).mean(axis=1)
         return losses
 
@@ -203,8 +204,9 @@ def path(
 
     Parameters
     ----------
-    X : array, shape (n_samples, n_features)
-        Data. Weight decay depends on the scale of the features: see ``standardize``.
+    X : array or sparse matrix, shape (n_samples, n_features)
+        Data, also sparse as in `fit`. Weight decay depends on the scale of the features: see
+        ``standardize``.
     y : array, shape (n_samples,)
         Targets.
     betas : array, shape (n_points,), optional

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyconvex.backends import get_backend
 from pyconvex.data import check_int, check_matrix, check_n_threads
-from pyconvex.doubles import Data, parts
+from pyconvex.rows import check_rows, pack_gates
 from pyconvex.witnesses import inside, interior_points
 
 _CHECKED = 4096  # witnesses checked at once
@@ -115,7 +115,7 @@ class PatternSet:
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_features)
+        X : array or sparse matrix, shape (n_samples, n_features)
             Data. Append a column of ones for gates with a bias.
         G : array, shape (n_features, n_gates)
             One gate per column.
@@ -131,16 +131,16 @@ class PatternSet:
         ValueError, TypeError
             If an argument is no finite real matrix, or G does not fit X.
         """
-        X = check_matrix(X, single=True)
+        rows = check_rows(X, single=True)
         G = check_matrix(G, "G")
-        if G.shape[0] != X.shape[1]:
+        if G.shape[0] != rows.shape[1]:
             raise ValueError(
-                f"G has {G.shape[0]} rows but X has {X.shape[1]} columns: pass one gate per "
+                f"G has {G.shape[0]} rows but X has {rows.shape[1]} columns: pass one gate per "
                 "column (G.T if gates are its rows)"
             )
         kernels = get_backend(backend)
-        packed = pack_gates(X, G, kernels, check_n_threads(n_threads))
-        return _distinct(cls(packed, len(X), G), kernels)
+        packed = pack_gates(kernels, rows, G, check_n_threads(n_threads))
+        return _distinct(cls(packed, len(rows), G), kernels)
 
     @classmethod
     def from_dense(
@@ -280,16 +280,6 @@ class PatternSet:
             f"PatternSet(n_patterns={len(self)}, n_samples={self.n_samples}, "
             f"gates={self._gates is not None or self._cells is not None})"
         )
-
-
-def pack_gates(X: Data, G: NDArray[np.float64], kernels: Any, n_threads: int) -> NDArray[np.uint64]:
-    """Return the bits of 1[X G >= 0] in doubles, a row per gate; float32 is never held twice."""
-    packed: NDArray[np.uint64]
-    if X.dtype == np.float64:
-        packed = kernels.pack_gates(X, G, n_threads)
-        return packed
-    words = [kernels.pack_gates(part, G, n_threads) for _, part in parts(X)]
-    return np.concatenate(words, axis=1)
 
 
 def _distinct(patterns: PatternSet, kernels: Any) -> PatternSet:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pyconvex.losses import Array
 from pyconvex.program import Problem
+from pyconvex.rows import gate_gradients
 
 Run = Callable[..., Any]  # calls a kernel with a stop flag as last argument
 GapOf = Callable[[float], float]  # the relative gap that a dual norm would leave
@@ -89,7 +90,7 @@ class PatternPricing:
         gap_of: GapOf | None = None,
     ) -> tuple[float, Columns]:
         """Return N(z) = max_g ||X^T D_g z|| / omega_g and all columns above beta, best first."""
-        C = self.kernels.gate_gradients(problem.X, self.packed, z, self.n_threads)
+        C = gate_gradients(self.kernels, problem.X, self.packed, z, self.n_threads)
         if not self.cones:
             norms, weights = np.linalg.norm(C, axis=1), problem.weights_of(np.arange(len(C)))
             values = norms / weights

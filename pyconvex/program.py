@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvex.losses import Array, Loss, Smoothed, Squared
+from pyconvex.rows import Rows
 
 
 class Status(str, Enum):
@@ -37,8 +38,9 @@ class Problem:
 
     Parameters
     ----------
-    X : array, shape (n_samples, p)
-        Rows x_i, with the ones column last where neurons have a bias.
+    X : array or SparseRows, shape (n_samples, p)
+        Rows x_i, with the ones column last where neurons have a bias. Sparse for gated models
+        only.
     y : array, shape (n_samples,)
         Targets.
     sample_weight : array, shape (n_samples,)
@@ -60,7 +62,7 @@ class Problem:
         ``rows`` below have an entry per row, the others (y, weights, z) one per sample.
     """
 
-    X: Array
+    X: Rows
     y: Array
     sample_weight: Array
     beta: float

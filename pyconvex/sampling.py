@@ -14,9 +14,11 @@ from pyconvex.data import (
     check_int,
     check_n_threads,
     check_random_state,
+    is_sparse,
 )
 from pyconvex.lines import Array, find_lines
-from pyconvex.patterns import PatternSet, pack_gates
+from pyconvex.patterns import PatternSet
+from pyconvex.rows import check_rows, pack_gates
 from pyconvex.witnesses import inside, interior_points
 
 Chosen = NDArray[np.int32]
@@ -42,8 +44,9 @@ def sample_patterns(
 
     Parameters
     ----------
-    X : array, shape (n_samples, n_features)
-        Data. Append a column of ones for gates with a bias.
+    X : array or sparse matrix, shape (n_samples, n_features)
+        Data. Append a column of ones for gates with a bias. Sparse data stay sparse if ``method``
+        is "gaussian"; for the others they are made dense, up to 1 GiB.
     n_patterns : int
         Number of draws.
     method : {"gaussian", "uniform", "data"}
@@ -89,13 +92,14 @@ def sample_patterns(
     100
     """
     check_choice(method, "method", ("gaussian", "uniform", "data"))
-    X = check_exact_matrix(X, single=method == "gaussian")
+    gaussian = method == "gaussian"
+    X = check_rows(X) if gaussian and is_sparse(X) else check_exact_matrix(X, single=gaussian)
     n = check_int(n_patterns, "n_patterns")
     rng, kernels = check_random_state(random_state), get_backend(backend)
     threads = check_n_threads(n_threads)
     if method == "gaussian":
         G = rng.standard_normal((X.shape[1], n))
-        packed = pack_gates(X, G, kernels, threads)
+        packed = pack_gates(kernels, X, G, threads)
         return _as_set(PatternSet(packed, len(X), G), unique, backend)
     seed = rng.integers(2**63)  # every rotation starts from the same random numbers
 

@@ -28,6 +28,7 @@ from pyconvex.patterns import PatternSet, check_patterns
 from pyconvex.pricing import PatternPricing
 from pyconvex.program import Problem, Status, relative_gap
 from pyconvex.proximal_point import solve
+from pyconvex.rows import Rows, SparseRows, check_rows
 
 _NEWTON_SAMPLES = 20_000  # up to which "auto" takes the engine with n x n systems
 
@@ -120,9 +121,10 @@ def solve_group_lasso(
 
     Parameters
     ----------
-    X : array, shape (n_samples, p)
+    X : array or sparse matrix, shape (n_samples, p)
         Data as it is: append a column of ones for neurons with a (decayed) bias. Without cones
-        float32 stays float32 in memory (``engine="cd"`` may copy it); all else is double.
+        sparse data stay sparse and float32 stays float32 (``engine="cd"`` may copy it; all else is
+        double); with cones they are made dense, up to 1 GiB.
     y : array, shape (n_samples,)
         Targets.
     patterns : PatternSet
@@ -136,7 +138,7 @@ def solve_group_lasso(
         many samples. "newton": dual augmented Lagrangian without cones. Its Newton systems are
         solved by conjugate gradients or, where that takes less work and n_samples <= 12000, by
         Cholesky's method, which holds 16 n_samples^2 bytes. "auto": "newton" where it may be
-        used and n_samples <= 20,000.
+        used and n_samples <= 20,000, and for sparse X, which "cd" does not take.
     loss : str or object of pyconvex.losses
         As in `fit`, but for "softmax". Default: half the squared error.
     tol : float
@@ -189,7 +191,7 @@ def solve_group_lasso(
     >>> round(8 * result.objective, 6), result.status.value
     (0.348683, 'optimal')
     """
-    X = check_matrix(X, single=not cones)
+    X = check_matrix(X) if cones else check_rows(X, single=True)
     patterns = check_patterns(patterns, len(X))
     problem, rows = make_problem(X, y, beta, sample_weight, loss, intercept=bool(intercept))
     problem = with_extras(problem, len(patterns), ridge, group_weights)
@@ -248,13 +250,17 @@ def _check_engine(engine: str, cones: bool, problem: Problem) -> str:
     check_choice(engine, "engine", ("auto", "cd", "newton"))
     if engine == "newton" and cones:
         raise ValueError("engine='newton' does not know cones: pass engine='cd' or cones=False")
+    if isinstance(problem.X, SparseRows):
+        if engine == "cd":
+            raise ValueError("engine='cd' does not take sparse X: pass engine='newton'")
+        return "newton"
     if engine == "auto":
         return "newton" if not cones and len(problem.y) <= _NEWTON_SAMPLES else "cd"
     return engine
 
 
 def make_problem(
-    X: Array,
+    X: Rows,
     y: ArrayLike,
     beta: float,
     sample_weight: ArrayLike | None,

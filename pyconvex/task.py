@@ -20,6 +20,7 @@ from pyconvex.neurons import Neurons, Solution
 from pyconvex.patterns import PatternSet, check_patterns
 from pyconvex.pricing import CellPricing, LocalPricing, PatternPricing, Run, run_whole
 from pyconvex.program import Problem
+from pyconvex.rows import Rows, row_squares
 from pyconvex.sampling import sample_patterns
 from pyconvex.solver import kept_rows, make_problem, pattern_solver
 
@@ -31,7 +32,7 @@ _ROUNDING = 1e-14  # a dual norm below this times its terms' sizes is 0
 class Task:
     """A checked request: the user's rows, the solver made of them, and the way back."""
 
-    X: Array
+    X: Rows
     y: Array
     sample_weight: Array
     coordinates: Coordinates
@@ -44,7 +45,7 @@ class Task:
     @classmethod
     def of(
         cls,
-        X: Array,
+        X: Rows,
         y: ArrayLike,
         beta: float,
         model: str,
@@ -98,11 +99,13 @@ class Task:
         problem = replace(self.solver.problem, beta=0.0)
         nothing = Neurons.none(problem)
         start = problem.sample_weight * np.abs(problem.y)
-        size = problem.at_rows(np.abs(z) + start) @ np.linalg.norm(problem.X, axis=1)
+        size = problem.at_rows(np.abs(z) + start) @ np.sqrt(row_squares(problem.X))
         z = problem.at_rows(z)
         pricing = self.solver.pricing
         if isinstance(pricing, BoundedPricing):
             norm = pricing.dual_norm(problem, z, run_whole)
+        elif isinstance(self.solver, DualNewton):
+            norm = self.solver.dual_norm(z)
         else:
             norm = pricing(problem, z, nothing.U, nothing.signs, run_whole, effort=4)[0]
         return norm if norm > _ROUNDING * size else 0.0
@@ -192,7 +195,7 @@ def _crossing_solver(
 
 
 def _choose_patterns(
-    X: Array,
+    X: Rows,
     patterns: str | int | PatternSet,
     gated: bool,
     coordinates: Coordinates,

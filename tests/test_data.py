@@ -18,11 +18,13 @@ X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
         X.astype(np.int8),
         X.astype(object),
         np.asfortranarray(X),
+        sp.csr_matrix(X),
+        sp.coo_array(X),
         np.repeat(X, 2, axis=0)[::2],
         pd.DataFrame(X),
         pd.DataFrame({"a": [1, 3, 5], "b": [2.0, 4.0, 6.0]}),
     ],
-    ids=["list", "float32", "int8", "object", "fortran", "strided", "frame", "mixed frame"],
+    ids=["list", "float32", "int8", "object", "fortran", "csr", "coo", "strided", "frame", "mixed"],
 )
 def test_matrix_is_normalised(value):
     array = data.check_matrix(value)
@@ -60,8 +62,8 @@ def test_bool_and_read_only_input():
             "X (contains NaN|must hold real numbers)",
         ),
         (np.array([["2020-01-01"]], dtype="M8[D]"), TypeError, "X must hold real numbers"),
-        (sp.csr_matrix(X), TypeError, r"X is sparse.*X.toarray\(\)"),
-        (sp.coo_array(X), TypeError, "X is sparse"),
+        (sp.csr_matrix([[1.0, np.nan]]), ValueError, r"X contains NaN .*\(0, 1\)"),
+        (sp.csr_array((2**20, 2**10)), ValueError, "X is sparse and would take 8.0 GiB"),
         (np.ma.masked_equal(X, 1.0), ValueError, "X has masked entries"),
     ],
 )

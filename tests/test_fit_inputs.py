@@ -22,7 +22,7 @@ BAD = [
     ({"X": np.empty((0, 2))}, ValueError, "X is empty .* pass at least one row"),
     ({"X": X[:, 0]}, ValueError, r"X must be 2-D .*X.reshape\(-1, 1\)"),
     ({"X": X + 1j}, TypeError, "X is complex: pass real numbers"),
-    ({"X": sp.csr_matrix(X)}, TypeError, r"X is sparse.* use X.toarray\(\)"),
+    ({"X": sp.csr_array((2**20, 2**10))}, ValueError, r"X is sparse .* 8.0 GiB .*gated_relu"),
     ({"X": [["a", "b"]] * 12}, TypeError, "X must hold real numbers.* encode text"),
     ({"X": [[object(), 1]] * 12}, TypeError, "X must hold real numbers.* type object"),
     ({"y": y[:-1]}, ValueError, "y has 11 entries but X has 12 rows: pass one entry per row"),

@@ -184,3 +184,16 @@ def test_limits_keep_the_best_state():
     penalty = 0.5 * result.beta * oracles.squares(result.network, "free", False)
     assert result.objective == pytest.approx(loss + penalty, rel=1e-9)
     assert result.lower_bound <= result.objective
+
+
+@pytest.mark.parametrize(("name", "seed"), [("huber", 0), ("poisson", 7), ("logistic", 8)])
+def test_weights_that_prove_the_last_digits(name, seed, backend):
+    """Where objectives differ by rounding alone, other weights prove more than the lowest one's."""
+    rng = np.random.default_rng(seed)
+    X = rng.random((60, 12)) * (rng.random((60, 12)) < 0.3)
+    y = oracles.targets(name, rng.standard_normal(60))
+    result = fit(
+        X, y, model="gated_relu", loss=name, bias="decayed", patterns=30, beta=0.005, tol=1e-9,
+        random_state=0, max_iter=400, backend=backend,
+    )  # fmt: skip
+    assert result.status == "optimal"

@@ -62,7 +62,7 @@ TWINS = [
     ("pyconvex/minimal.py", "cpp/src/minimal.cpp", {
         "_DEPENDENT": "kDependent", "_ROUNDING": "kRounding", "_EVEN": "kEven",
     }),
-    ("pyconvex/fit.py", "cpp/src/fit.cpp", {"_RISE": "kRise"}),
+    ("pyconvex/fitted.py", "cpp/src/fit.cpp", {"_RISE": "kRise"}),
     ("pyconvex/backends/jit_neuron.py", "cpp/src/neuron.hpp", {
         "MOVING": "kMoving", "FLOAT": "kFloat", "ROUNDING": "kRounding", "RELEASE": "kRelease",
     }),
