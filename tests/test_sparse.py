@@ -163,7 +163,7 @@ def test_newton_system_preconditioned_by_some_columns(monkeypatch):
     largest = np.argsort(-(X**2).sum(axis=0))[:3]
     np.testing.assert_array_equal(system.X.core.toarray(), X[:, np.sort(largest)])
     full = np.diag(diagonal) + 2.0 * ((X @ X.T) * (masks.T @ masks) + borders.T @ borders)
-    solution = system.iterate(y, 1e-12, 1e12)
+    solution = system.iterate(y, 1e-12, 1e12, lambda: False)
     np.testing.assert_allclose(full @ solution, y, atol=1e-10)
     np.testing.assert_allclose(system.factorise(y, rows.gram(system.X)), solution, atol=1e-9)
 
