@@ -18,7 +18,8 @@ class LocalPricing : public Pricer {
 
   bool exact() const override { return false; }
   double price(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& U,
-               const Eigen::VectorXd& signs, int effort, Columns& columns) override;
+               const Eigen::VectorXd& signs, int effort, const GapOf& gap_of,
+               Columns& columns) override;
 
   /// The same from given starting points (k x p), each with the sign of its output.
   double walk_from(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& starts,
