@@ -108,7 +108,8 @@ class Solver:
             if complete and problem is not self._true:
                 left = (objective - self._dual(problem, z, norm, columns)) / true
                 if left <= STAGE * gap:
-                    return Solution(neurons, dual, proof, Status.OPTIMAL)
+                    sure = sure or self.pricing.exact
+                    return Solution(neurons, dual, proof, Status.OPTIMAL, sure)
                 gap = left
             if status is not None:
                 return Solution(neurons, dual, proof, status)

@@ -51,7 +51,7 @@ class ProximalPoint:
             neurons = solution.neurons
             best, previous = _better(self.solver, best, solution), gap
             gap = _gap(problem, best)
-            if gap <= self.solver.tol:
+            if gap <= self.solver.tol and solution.sure:
                 return replace(best, status=Status.OPTIMAL)
             if solution.status not in (Status.OPTIMAL, Status.STALLED):
                 return replace(best, status=solution.status)
