@@ -10,6 +10,8 @@
 
 namespace pyconvex {
 
+constexpr double kNoProgress = 1e-15;  // relative changes of the objective below say nothing
+
 /// The state of a solve: the neurons in use and what they predict on the rows.
 struct State {
   RowMatrix U;
@@ -32,6 +34,7 @@ struct Solution {
   double dual_objective = 0.0;
   Eigen::VectorXd multiplier = {};
   Status status = Status::optimal;
+  bool sure = true;  // whether the dual objective may stand in a certificate
 };
 
 /// The main loop. `real` is the problem whose objective and gap count: `problem` itself unless its

@@ -10,8 +10,8 @@
 
 namespace pyconvex {
 
-constexpr double kStage =
-    0.2;  // a smoothed loss is solved until its gap is this share of the true one
+// A smoothed loss is solved until its gap is this share of the true one.
+constexpr double kStage = 0.2;
 
 inline VectorView view(const Eigen::VectorXd& values) {
   return {values.data(), values.size()};

@@ -14,8 +14,8 @@ namespace pyconvex {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-constexpr double kSharp = 1e-3;  // share of the mean error over which a kink is smoothed for the
-                                 // best constant
+// Share of the mean error over which a kink is smoothed for the best constant.
+constexpr double kSharp = 1e-3;
 
 std::string to_string(Status status) {
   switch (status) {

@@ -57,9 +57,10 @@ Solution solve(const Problem& problem, const Stage& stage, bool exact, double to
     state = std::move(found.state);
     const double last =
         std::exchange(gap, relative_gap(objective(problem, best.state), best.dual_objective));
-    best.status = gap <= tol ? Status::optimal : found.status;
+    const bool proved = gap <= tol && found.sure;
+    best.status = proved ? Status::optimal : found.status;
     const bool settled = found.status == Status::optimal || found.status == Status::stalled;
-    if (gap <= tol || !settled) {
+    if (proved || !settled) {
       return best;
     }
     idle = gap < 0.9 * last ? 0 : idle + 1;
