@@ -70,16 +70,16 @@ Solution Solver::solve(const State& start) {
     if (sure && gap <= limits_.tol) {
       return found;
     }
+    if (stopped || idle == kPatience) {
+      found.status = stopped.value_or(Status::stalled);
+      return found;
+    }
     if (&problem_ != &real_) {
       const double left = (objective(state) - dual_objective(problem_, z, norm, columns)) / real;
       if (left <= kStage * gap) {
         return found;
       }
       gap = left;
-    }
-    if (stopped || idle == kPatience) {
-      found.status = stopped.value_or(Status::stalled);
-      return found;
     }
     advance(state, columns, gap, gaps, idle);
   }

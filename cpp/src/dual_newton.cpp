@@ -95,12 +95,14 @@ Status DualNewton::descend(Iterate& at, Best& best) {
       improve(best, at);
       const auto stopped =
           course_.record(best.objective, best.dual, static_cast<Index>(best.active.size()));
-      const bool near = &problem_ != &real_ && best.own_gap() <= kStage * best.gap();
-      if (best.gap() <= limits_.tol || near) {
+      if (best.gap() <= limits_.tol) {
         return Status::optimal;
       }
       if (stopped) {
         return *stopped;
+      }
+      if (&problem_ != &real_ && best.own_gap() <= kStage * best.gap()) {
+        return Status::optimal;
       }
       if ((step > 0 && solved(at)) || !newton(at)) {
         break;

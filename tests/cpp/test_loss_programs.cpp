@@ -359,6 +359,28 @@ TEST_CASE("paths, gated networks and limits with other losses") {
   }
 }
 
+TEST_CASE("a callback ends a solve in whatever stage it is") {
+  const Data data("hinge");
+  for (std::size_t last = 1; last <= 12; ++last) {
+    CAPTURE(last);
+    std::size_t calls = 0;
+    const pyconvex::Callback once = [&](const pyconvex::Record&) { return ++calls == last; };
+    FitSettings settings;
+    settings.beta = 0.01;
+    settings.loss = pyconvex::make_loss("hinge");
+    settings.callback = once;
+    const Fit fit = pyconvex::fit(data.X, data.y, settings);
+    CHECK(fit.status == Status::interrupted);
+    CHECK(fit.history.size() == last);
+    calls = 0;
+    GroupLassoSettings gated = program(kExpected[6], false, Engine::newton);
+    gated.callback = once;
+    const GroupLassoResult result = pyconvex::solve_group_lasso(data.X, data.y, data.gates, gated);
+    CHECK(result.status == Status::interrupted);
+    CHECK(result.n_iter == static_cast<Index>(last));
+  }
+}
+
 TEST_CASE("targets that do not fit the loss are refused") {
   const Data data("squared");
   FitSettings settings;
