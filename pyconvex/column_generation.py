@@ -112,15 +112,16 @@ class Solver:
             status = monitor.record(true, dual, len(neurons))
             if complete and sure and gap <= self.tol:
                 return Solution(neurons, dual, proof, Status.OPTIMAL)
-            if complete and problem is not self._true:
-                left = (objective - self._dual(problem, z, norm, columns)) / true
-                if left <= STAGE * max(gap, self._ready):
-                    return Solution(neurons, dual, proof, Status.OPTIMAL, self.pricing.exact)
-                gap = left
             if status is not None:
-                return Solution(neurons, dual, proof, status)
+                return Solution(neurons, dual, proof, status, sure or self.pricing.exact)
             if idle == _PATIENCE:
                 return Solution(neurons, dual, proof, Status.STALLED)
+            if problem is not self._true:
+                left = (objective - self._dual(problem, z, norm, columns)) / true
+                if left <= STAGE * max(gap, self._ready):
+                    sure = sure or self.pricing.exact
+                    return Solution(neurons, dual, proof, Status.OPTIMAL, sure)
+                gap = left
             moved = self._improve(self.added(neurons, columns), objective, gap, gaps, idle, monitor)
             progress = objective - self._objective(moved)
             idle = 0 if progress > _NO_PROGRESS * objective else idle + 1

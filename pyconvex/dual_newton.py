@@ -175,10 +175,10 @@ class DualNewton:
                 status = monitor.record(best.objective, best.dual, len(best.active))
                 if best.gap <= self.tol and self._proved(best):
                     return best, Status.OPTIMAL
-                if self._smoothed and best.own_gap <= STAGE * best.gap:
-                    return best, Status.OPTIMAL
                 if status is not None:
                     return best, status
+                if self._smoothed and best.own_gap <= STAGE * best.gap:
+                    return best, Status.OPTIMAL
                 if step > 0 and self._solved(at):
                     break
                 if not self._newton(at, monitor):

@@ -55,10 +55,24 @@ class Neurons:
 
 @dataclass(frozen=True)
 class Solution:
-    """What a solve found: the neurons, the multiplier z that proves the dual objective, the end."""
+    """What a solve found.
+
+    Attributes
+    ----------
+    neurons : Neurons
+        The neurons.
+    dual_objective : float
+        The best lower bound, or an estimate where pricing is not exact.
+    multiplier : array, shape (n_samples,)
+        The z that proves it.
+    status : Status
+        How the solve ended.
+    sure : bool
+        Whether the dual objective may stand in a certificate.
+    """
 
     neurons: Neurons
     dual_objective: float
     multiplier: Array
     status: Status
-    sure: bool = True  # whether the dual norm was priced as hard as it can be
+    sure: bool = True

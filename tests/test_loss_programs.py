@@ -149,6 +149,23 @@ def test_rotations_and_permutations(seed, name):
     assert one.objective == pytest.approx(other.objective, rel=2e-6)
 
 
+@pytest.mark.parametrize("name", ["hinge", "quantile"])
+def test_smoothing_ends_with_a_proof(name, backend):
+    """A gap from a short search is no reason to stop: the last one is proved."""
+    i, j = np.arange(24.0)[:, np.newaxis], np.arange(2.0)
+    X = np.sin(3 + 1.7 * i + 2.9 * j + 0.31 * i * j)
+    f = (
+        np.maximum(X @ [1.0, -0.5], 0.0)
+        - np.maximum(X[:, 1] + 0.3, 0.0)
+        + 0.3 * np.sin(5 * i[:, 0])
+    )
+    y = f if name == "quantile" else np.where(f > -0.1, 1.0, -1.0)
+    loss = oracles.loss_object(name)
+    one, other = (fit(X, y, beta=0.01, loss=loss, random_state=k, backend=backend) for k in (0, 1))
+    assert one.certificate == other.certificate == "global"
+    assert one.objective == pytest.approx(other.objective, rel=1e-6)
+
+
 def test_paths(backend):
     y = oracles.targets("logistic", f)
     path = pyconvex.path(X, y, loss="logistic", n_betas=8, random_state=0, backend=backend)

@@ -5,15 +5,42 @@ from pathlib import Path
 
 import pytest
 
+from pyconvex.losses import (
+    Hinge,
+    Huber,
+    Logistic,
+    Poisson,
+    Quantile,
+    Smoothed,
+    Squared,
+    SquaredHinge,
+)
+
 ROOT = Path(__file__).parents[1]
 TWINS = [
     ("pyconvex/column_generation.py", "cpp/src/column_generation.cpp", {
-        "_N_COLUMNS": "kColumns", "_MAX_SWEEPS": "kMaxSweeps", "_MAX_CALLS": "kMaxCalls",
-        "_MAX_SIZE": "kMaxSize", "_MAX_WORK": "kMaxWork", "CONFIRM": "kConfirm", "LOOSE": "kLoose",
-        "_NO_PROGRESS": "kNoProgress", "_PATIENCE": "kPatience", "_RISE": "kRise",
-        "_ROUNDS": "kRounds", "_FALLING": "kFalling", "_SHARE": "kShare", "_COARSE": "kCoarse",
+        "_N_COLUMNS": "kColumns", "CONFIRM": "kConfirm", "LOOSE": "kLoose", "_RISE": "kRise",
+        "_PATIENCE": "kPatience", "_HALVINGS": "kHalvings",
+    }),
+    ("pyconvex/column_generation.py", "cpp/src/column_generation.hpp", {
+        "_NO_PROGRESS": "kNoProgress",
+    }),
+    ("pyconvex/column_generation.py", "cpp/src/column_refinement.cpp", {
+        "_MAX_SWEEPS": "kMaxSweeps", "_MAX_CALLS": "kMaxCalls", "_MAX_MODELS": "kMaxModels",
+        "_INNER": "kInner", "_FIRM": "kFirm", "_FIRMER": "kFirmer", "_FIRMEST": "kFirmest",
+        "_MAX_SIZE": "kMaxSize", "_MAX_WORK": "kMaxWork", "_ROUNDS": "kRounds",
+        "_FALLING": "kFalling", "_SHARE": "kShare", "_COARSE": "kCoarse",
         "_GROUP_WORK": "kGroupWork",
     }),
+    ("pyconvex/program.py", "cpp/src/problem.hpp", {"STAGE": "kStage"}),
+    ("pyconvex/program.py", "cpp/src/program.cpp", {"_SHARP": "kSharp"}),
+    ("pyconvex/proximal_point.py", "cpp/src/proximal_point.cpp", {
+        "WIDTH": "kWidth", "NARROWER": "kNarrower", "NARROWEST": "kNarrowest",
+        "STAGES": "kStages", "PATIENCE": "kPatience",
+    }),
+    ("pyconvex/losses/base.py", "cpp/src/losses.cpp", {"_STEPS": "kSteps"}),
+    ("pyconvex/losses/base.py", "cpp/src/smoothed.hpp", {"ROUNDED": "kRounded"}),
+    ("pyconvex/dual_box.py", "cpp/src/dual_box.cpp", {"_MARGIN": "kMargin", "SHARE": "kShare"}),
     ("pyconvex/pricing.py", "cpp/src/columns.cpp", {"_CHUNK": "kChunk"}),
     ("pyconvex/pricing.py", "cpp/src/local_pricing.cpp", {"n_starts": "kStarts"}),
     ("pyconvex/bounded.py", "cpp/src/bounded_pricing.cpp", {
@@ -53,9 +80,11 @@ TWINS = [
     ("pyconvex/decode.py", "cpp/src/fit.cpp", {"_SAME": "kSame"}),
     ("pyconvex/dual_newton.py", "cpp/src/dual_newton.cpp", {
         "_START": "kStart", "_GROWTH": "kGrowth", "_FAST_GROWTH": "kFastGrowth", "_FEW": "kFew",
+        "_MAX_STEPS": "kMaxSteps", "_PATIENCE": "kPatience", "_WARM": "kWarm",
+    }),
+    ("pyconvex/dual_newton.py", "cpp/src/dual_step.cpp", {
         "_INEXACT": "kInexact", "_ARMIJO": "kArmijo", "_SHORTEST": "kShortest", "_FLAT": "kFlat",
-        "_MAX_STEPS": "kMaxSteps", "_PATIENCE": "kPatience", "_ITERATE": "kIterate",
-        "_DIRECT_SAMPLES": "kDirectSamples",
+        "_ITERATE": "kIterate", "_DIRECT_SAMPLES": "kDirectSamples",
     }),
     ("pyconvex/dual_system.py", "cpp/src/dual_system.cpp", {"_POWERS": "kPowers"}),
     ("pyconvex/solver.py", "cpp/src/solver.cpp", {"_NEWTON_SAMPLES": "kNewtonSamples"}),
@@ -98,3 +127,32 @@ def number(path, name):
 def test_twins_share_their_numbers(python, cpp, names):
     for here, there in names.items():
         assert number(python, here) == number(cpp, there), (here, there)
+
+
+TRAITS = ("two_classes", "smoothness", "damping", "quadratic", "steep")
+
+
+def traits(name, headers):
+    """Return what a C++ loss says of itself, with the defaults of its bases."""
+    base, body = re.search(
+        rf"class {name}(?: final)?(?: : public (\w+))? {{(.*?)^}};", headers, re.DOTALL | re.M
+    ).groups()
+    found = traits(base, headers) if base else {}
+    pattern = r"(\w+)\(\) const (?:override |final )?{ return ([\w.:<>()-]+); }"
+    values = {"true": True, "false": False, "std::numeric_limits<double>::infinity()": float("inf")}
+    for trait, value in re.findall(pattern, body):
+        if trait in TRAITS:
+            found[trait] = values[value] if value in values else float(value)
+    return found
+
+
+@pytest.mark.parametrize("loss", [Hinge, Huber, Logistic, Poisson, Quantile, Squared, SquaredHinge])
+def test_losses_share_their_traits(loss):
+    headers = (ROOT / "cpp/include/pyconvex/losses.hpp").read_text()
+    assert traits(loss.__name__, headers) == {trait: getattr(loss(), trait) for trait in TRAITS}
+
+
+def test_smoothed_losses_share_their_damping():
+    assert number("pyconvex/losses/kinked.py", "damping") == Smoothed.damping
+    smoothed = re.search(r"damping.*return (\S+);", (ROOT / "cpp/src/smoothed.hpp").read_text())
+    assert float(smoothed.group(1)) == Smoothed.damping

@@ -1,7 +1,9 @@
 // Train a ReLU network on a CSV file: the last column is the target, a first line of names is
 // skipped. Prints objective, gap, neurons and the first predictions.
 //
-//   train_csv data.csv [beta] [free|decayed|none]
+//   train_csv data.csv [beta] [free|decayed|none] [loss]
+//
+// with beta 0 for 0.01 beta_max and a loss such as squared or, for targets -1 and +1, logistic.
 #include <pyconvex/pyconvex.hpp>
 
 #include <algorithm>
@@ -77,6 +79,7 @@ int run(int argc, char** argv) {
   pyconvex::FitSettings settings;
   settings.beta = argc > 2 ? std::atof(argv[2]) : 0.0;
   settings.bias = parse_bias(argc > 3 ? argv[3] : "free");
+  settings.loss = pyconvex::make_loss(argc > 4 ? argv[4] : "squared");
   const pyconvex::Fit fit = pyconvex::fit(data.X, data.y, settings);
   std::printf("samples %td, features %td, beta %.6g\n", data.X.rows(), data.X.cols(), fit.beta);
   std::printf("status %s after %td rounds, %.2f s\n", to_string(fit.status).c_str(), fit.n_iter,
@@ -93,8 +96,8 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2 || argc > 4) {
-    std::fprintf(stderr, "usage: %s data.csv [beta] [free|decayed|none]\n", argv[0]);
+  if (argc < 2 || argc > 5) {
+    std::fprintf(stderr, "usage: %s data.csv [beta] [free|decayed|none] [loss]\n", argv[0]);
     return 2;
   }
   try {

@@ -19,6 +19,7 @@ constexpr double kLost = 1e-9;        // a walk may lower a point's value by thi
 constexpr double kMargin = 0.999;  // of the gap to be proved: rounding has a say in the final one
 constexpr double kLoose = 1e-3;    // relative accuracy of the bound of an unfinished solve
 constexpr double kSmall = 1e-12;   // singular values below this, relative, are zero
+constexpr double kTiny = 1e-9;     // of beta: a norm below may be 0
 constexpr int kDoublings = 60;     // of the norm in the search for the one that a proof needs
 constexpr int kBisections = 50;
 
@@ -65,13 +66,11 @@ NormBound exact_bracket(const Problem& problem, const VectorXd& z, double target
   return found;
 }
 
-// The largest norm that would still leave a relative gap of `tol`; `norm` is one that does.
-double provable_norm(const Problem& problem, const VectorXd& z, double norm, double objective,
-                     double tol) {
-  const auto proves = [&](double bound) {
-    return relative_gap(objective, problem.dual_objective(z, bound)) <= tol;
-  };
-  double low = std::max(norm, problem.beta * 1e-9), high = 2.0 * low;
+// The largest norm that would still leave a relative gap of `tol`; `norm` is one that does, below
+// `tiny` it may be 0.
+double provable_norm(double norm, double tiny, const GapOf& gap_of, double tol) {
+  const auto proves = [&](double bound) { return gap_of(bound) <= tol; };
+  double low = std::max(norm, tiny), high = 2.0 * low;
   int doublings = 0;
   while (proves(high)) {
     if (++doublings == kDoublings) {
@@ -118,16 +117,16 @@ NormBound bracket_norm(const Problem& problem, const VectorXd& z, const BracketS
 }
 
 double BoundedPricing::price(const Problem& problem, const VectorXd& z, const RowMatrix& U,
-                             const VectorXd& signs, int effort, Columns& columns) {
+                             const VectorXd& signs, int effort, const GapOf& gap_of,
+                             Columns& columns) {
   if (effort == 1) {
-    return search_.price(problem, z, U, signs, effort, columns);
+    return search_.price(problem, z, U, signs, effort, gap_of, columns);
   }
   const double norm = search_.walk_from(problem, z, U, signs, columns);
-  const double objective = problem.objective(z.cwiseQuotient(problem.sample_weight), U);
-  if (relative_gap(objective, problem.dual_objective(z, norm)) > settings_.tol) {
+  if (gap_of(norm) > settings_.tol) {
     return norm;  // the search has found better columns
   }
-  const double target = provable_norm(problem, z, norm, objective, kMargin * settings_.tol);
+  const double target = provable_norm(norm, problem.beta * kTiny, gap_of, kMargin * settings_.tol);
   const NormBound found = bracket(problem, z, target, 0.0, true);
   if (found.bound <= target) {
     return found.bound;
@@ -155,7 +154,7 @@ double BoundedPricing::dual_norm(const Problem& problem, const VectorXd& z) {
   constexpr double tol = 1e-8;
   Columns columns;
   const double norm =
-      search_.price(problem, z, RowMatrix(0, problem.X.cols()), VectorXd(0), 4, columns);
+      search_.price(problem, z, RowMatrix(0, problem.X.cols()), VectorXd(0), 4, {}, columns);
   const NormBound found = bracket(problem, z, norm, tol, false);
   const double value = std::max(norm, found.value);
   return found.bound <= value * (1.0 + 2.0 * tol) ? found.bound : value;

@@ -48,7 +48,8 @@ class BoundedPricing : public Pricer {
   /// A proof is tried if `effort` exceeds 1. The norm is an upper bound of N(z) where it went
   /// through, else the best value found.
   double price(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& U,
-               const Eigen::VectorXd& signs, int effort, Columns& columns) override;
+               const Eigen::VectorXd& signs, int effort, const GapOf& gap_of,
+               Columns& columns) override;
 
   /// N(z), from above where it is proved, else from below.
   double dual_norm(const Problem& problem, const Eigen::VectorXd& z);

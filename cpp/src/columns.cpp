@@ -26,7 +26,7 @@ class PatternPricing : public Pricer {
   bool exact() const override { return true; }
 
   double price(const Problem& problem, const VectorXd& z, const RowMatrix&, const VectorXd&, int,
-               Columns& columns) override {
+               const GapOf&, Columns& columns) override {
     const Index n_words = words_per_pattern(problem.X.rows());
     RowMatrix C(static_cast<Index>(packed_.size()) / n_words, problem.X.cols());
     gate_gradients(problem.rows(), packed_.data(), C.rows(), z.data(), C.data(), n_threads_);
@@ -113,11 +113,11 @@ class CellPricing : public Pricer {
   bool exact() const override { return false; }
 
   double price(const Problem& problem, const VectorXd& z, const RowMatrix& U, const VectorXd& signs,
-               int effort, Columns& columns) override {
+               int effort, const GapOf& gap_of, Columns& columns) override {
     if (effort == 1) {
-      return search_.price(problem, z, U, signs, effort, columns);
+      return search_.price(problem, z, U, signs, effort, gap_of, columns);
     }
-    const double norm = cells_.price(problem, z, U, signs, effort, columns);
+    const double norm = cells_.price(problem, z, U, signs, effort, gap_of, columns);
     columns.pattern.assign(columns.pattern.size(), -1);
     return norm;
   }

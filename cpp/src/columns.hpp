@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct Columns {
   }
 };
 
+/// The relative gap that a dual norm of the multiplier would prove.
+using GapOf = std::function<double(double)>;
+
 /// Finds the dual norm N(z) and the columns above beta.
 class Pricer {
  public:
@@ -37,9 +41,13 @@ class Pricer {
   virtual bool exact() const = 0;
   /// The share of the gap asked for at which a harder search for a certificate pays.
   virtual double ready() const { return 1.0; }
-  /// `effort` multiplies the starts of a local search.
+  /// Whether a harder search is only one from more starts: no proof.
+  virtual bool local() const { return false; }
+  /// z on the rows. `effort` multiplies the starts of a local search. `gap_of` is asked by proofs
+  /// alone.
   virtual double price(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& U,
-                       const Eigen::VectorXd& signs, int effort, Columns& columns) = 0;
+                       const Eigen::VectorXd& signs, int effort, const GapOf& gap_of,
+                       Columns& columns) = 0;
 };
 
 /// N(z) over given patterns (n_patterns x words), exact: max ||X^T D_g z||, with cones of the

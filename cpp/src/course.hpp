@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
+#include <vector>
 
 #include "pyconvex/program.hpp"
 
@@ -18,24 +20,35 @@ class Course {
   }
   bool out_of_time() const { return seconds() >= limits_.time_limit; }
 
-  /// Take down a round; false where the solve must end now, with the reason in report.status.
-  bool record(Report& report, double objective, double dual, Index n_neurons) const {
-    report.history.push_back({objective, dual, n_neurons, seconds()});
-    if (limits_.callback && limits_.callback(report.history.back())) {
-      report.status = Status::interrupted;
-      return false;
+  /// Take down a round; why the solve must end now, if it must.
+  std::optional<Status> record(double objective, double dual, Index n_neurons) {
+    history_.push_back({objective, dual, n_neurons, seconds()});
+    if (limits_.callback && limits_.callback(history_.back())) {
+      return Status::interrupted;
     }
     if (out_of_time()) {
-      report.status = Status::time_limit;
-      return false;
+      return Status::time_limit;
     }
-    report.status = Status::max_iter;
-    return static_cast<Index>(report.history.size()) <= limits_.max_iter;
+    if (static_cast<Index>(history_.size()) > limits_.max_iter) {
+      return Status::max_iter;
+    }
+    return std::nullopt;
+  }
+
+  /// What there is to report of a solve that ended, without its figures and certificate.
+  Report report(Status status) const {
+    Report report;
+    report.status = status;
+    report.n_iter = static_cast<Index>(history_.size());
+    report.seconds = seconds();
+    report.history = history_;
+    return report;
   }
 
  private:
   const Limits& limits_;
   std::chrono::steady_clock::time_point start_;
+  std::vector<Record> history_;
 };
 
 }  // namespace pyconvex

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "column_generation.hpp"
+#include "dual_box.hpp"
+#include "dual_system.hpp"
 
 namespace pyconvex {
 
@@ -12,9 +14,10 @@ namespace pyconvex {
 /// class of that name for the formulas.
 class DualNewton {
  public:
-  DualNewton(const Problem& problem, const std::vector<std::uint64_t>& packed,
-             const Limits& limits);
-  Solution solve();
+  /// `real`: see Solver. `gram` keeps X X^T from one solve to the next; empty until needed.
+  DualNewton(const Problem& problem, const Problem& real, const std::vector<std::uint64_t>& packed,
+             const Limits& limits, Course& course, Eigen::MatrixXd& gram);
+  Solution solve(const State& start);
 
  private:
   // The multiplier, the weights, and all that follows from them. The proximal point (`active`,
@@ -32,36 +35,48 @@ class DualNewton {
     Eigen::VectorXd error;  // the gradient of psi
     bool direct = false;    // whether iterative solutions no longer pay
   };
-  // The best weights and the best bound so far.
+  // The best weights and the best bound so far: what is returned, whatever ends the solve.
   struct Best {
     std::vector<Index> active;
     RowMatrix U;
     double objective, dual;
-    Eigen::VectorXd multiplier;  // what proves the bound
+    Eigen::VectorXd multiplier;      // what proves the bound
+    double own_objective, own_dual;  // with the loss that is minimised, which may be a smoothed one
+
+    double gap() const { return relative_gap(objective, dual); }
+    double own_gap() const {
+      return objective == 0.0 ? 0.0 : (own_objective - own_dual) / objective;
+    }
   };
 
-  void descend(Iterate& at, Best& best, Report& report);
+  Best begin(const State& start, Iterate& at) const;
+  Status descend(Iterate& at, Best& best);
   void update(Iterate& at, Index steps) const;
   void move(Iterate& at, const Eigen::VectorXd& z, const RowMatrix& gradients) const;
   bool newton(Iterate& at);
   Eigen::VectorXd direction(Iterate& at);
-  double psi(const Iterate& at, const Eigen::VectorXd& step, const RowMatrix& change,
-             double t) const;
+  Eigen::VectorXd solution(Iterate& at, DualSystem& system, const Eigen::VectorXd& right,
+                           const std::vector<Index>* free);
+  Eigen::VectorXd curvatures(const Eigen::VectorXd& z) const;
+  double psi(const Iterate& at, const Eigen::VectorXd& z, const RowMatrix& gradients) const;
   bool solved(const Iterate& at) const;
   void improve(Best& best, const Iterate& at) const;
-  double bound(const Eigen::VectorXd& z, const RowMatrix& gradients) const;
+  double bound(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& gradients) const;
   RowMatrix gradients(const Eigen::VectorXd& z) const;
-  double residual(const Eigen::MatrixXd& outputs, Eigen::VectorXd& rest) const;
+  double predict(const Eigen::MatrixXd& outputs, Eigen::VectorXd& prediction) const;
+  Eigen::MatrixXd outputs(const RowMatrix& U, const std::vector<Index>& groups) const;
   State state_of(const Best& best) const;
 
   const Problem& problem_;
+  const Problem& real_;
   const std::vector<std::uint64_t>& packed_;
   const Limits& limits_;
-  Course course_;
+  Course& course_;
   Samples samples_;
   Index n_patterns_;
   Eigen::VectorXd thresholds_;  // beta omega_g
-  Eigen::MatrixXd gram_;        // X X^T, the lower triangle; empty until needed
+  Eigen::MatrixXd& gram_;       // X X^T, the lower triangle
+  DualBox box_;
 };
 
 }  // namespace pyconvex

@@ -10,6 +10,7 @@
 #include "column_generation.hpp"
 #include "coordinates.hpp"
 #include "kept_patterns.hpp"
+#include "proximal_point.hpp"
 #include "pyconvex/arrangement.hpp"
 
 namespace pyconvex {
@@ -27,8 +28,8 @@ struct Task {
   Task(MatrixView X_, const std::vector<double>& targets, const FitSettings& settings_);
 
   double beta_max() const;
-  Solution solve(const State& start, const Limits& limits) const;
-  Fit result(const Solution& solution) const;
+  Solution solve(const State& start, const Limits& limits, Course& course) const;
+  Fit result(const Solution& solution, const Course& course) const;
 
   Rows X;
   const FitSettings& settings;
@@ -36,7 +37,6 @@ struct Task {
   bool crossing = false;  // may neurons go from cell to cell?
   Coordinates coordinates;
   Problem problem;
-  VectorXd y, sample_weight;  // of the kept rows
   std::vector<Index> kept;
   PatternSet patterns;
   std::vector<std::uint64_t> packed;
@@ -58,9 +58,8 @@ Task::Task(MatrixView X_, const std::vector<double>& targets, const FitSettings&
       coordinates(X, settings.bias, settings.bias == Bias::free && !gated) {
   const bool free = settings.bias == Bias::free;
   problem = make_problem(coordinates.rows(X), targets, settings.sample_weight,
-                         settings.beta == 0.0 ? 1.0 : settings.beta, free, free && !gated, kept);
-  y = problem.y;
-  sample_weight = problem.sample_weight;
+                         settings.beta == 0.0 ? 1.0 : settings.beta, settings.loss, free,
+                         free && !gated, kept);
   choose_patterns();
   crossing = !gated && (patterns.size() == 0 || settings.all_patterns);
   if (crossing) {
@@ -145,29 +144,29 @@ void Task::choose_patterns() {
 double Task::beta_max() const {
   Problem unpenalised = problem;
   unpenalised.beta = 0.0;
-  VectorXd residual = problem.y;
-  if (problem.intercept) {
-    residual.array() -= problem.sample_weight.dot(problem.y);
-  }
-  const VectorXd z = problem.multiplier(residual);
+  const VectorXd z = problem.at_rows(problem.constant_multiplier());
+  const State nothing = State::none(problem);
   double norm = 0.0;
   if (bounded != nullptr) {
     norm = bounded->dual_norm(unpenalised, z);
   } else {
-    const State nothing = State::none(problem);
     Columns columns;
-    norm = pricing->price(unpenalised, z, nothing.U, nothing.signs, 4, columns);
+    norm = pricing->price(unpenalised, z, nothing.U, nothing.signs, 4, {}, columns);
   }
-  const VectorXd sizes = problem.y.cwiseAbs().cwiseProduct(problem.X.rowwise().norm());
-  return norm > kNothing * problem.sample_weight.dot(sizes) ? norm : 0.0;
+  const VectorXd start = problem.at_rows(problem.multiplier(nothing.prediction));
+  const VectorXd sizes = z.cwiseAbs() + start.cwiseAbs();
+  return norm > kNothing * sizes.dot(problem.X.rowwise().norm()) ? norm : 0.0;
 }
 
-Solution Task::solve(const State& start, const Limits& limits) const {
+Solution Task::solve(const State& start, const Limits& limits, Course& course) const {
   Mode mode = gated ? Mode::gated : Mode::fixed;
   if (crossing) {
     mode = Mode::crossing;
   }
-  return Solver(problem, *pricing, mode, packed, limits).solve(start);
+  const Stage stage = [&](const Problem& near, const Problem& real, const State& from) {
+    return Solver(near, real, *pricing, mode, packed, limits, course).solve(from);
+  };
+  return pyconvex::solve(problem, stage, pricing->exact(), limits.tol, start);
 }
 
 // Neurons of one sign and direction meet on a face that their cells share: add them up.
@@ -247,16 +246,17 @@ double sum_of_squares(const std::vector<double>& values) {
 // Loss plus weight decay.
 double Task::objective(const Network& network) const {
   const std::vector<double> prediction = network.predict({X.data(), X.rows(), X.cols()});
-  VectorXd residual = y;
-  for (Index i = 0; i < residual.size(); ++i) {
-    residual[i] -= prediction[static_cast<std::size_t>(kept[static_cast<std::size_t>(i)])];
+  Values f;
+  for (const Index i : kept) {
+    f.push_back(prediction[static_cast<std::size_t>(i)]);
   }
   double squares = sum_of_squares(network.output_weights);
   squares += as_rows(network.hidden_weights).squaredNorm();
   if (coordinates.ones && !problem.free_bias) {
     squares += sum_of_squares(network.hidden_bias);
   }
-  return 0.5 * sample_weight.dot(residual.cwiseAbs2()) + 0.5 * problem.beta * squares;
+  const double loss = problem.loss->value(f, view(problem.y), view(problem.sample_weight));
+  return loss + 0.5 * problem.beta * squares;
 }
 
 // The network with independent neurons on the kept rows, unless rounding made it worse.
@@ -271,32 +271,33 @@ Network Task::pruned(const Network& network) const {
 }
 
 // Certify the decoded network: all figures come from its own predictions.
-Fit Task::result(const Solution& solution) const {
+Fit Task::result(const Solution& solution, const Course& course) const {
   Fit fit;
-  static_cast<Report&>(fit) = solution.report;
   fit.network = decode(solution.state);
   if (settings.minimal) {
     fit.network = pruned(fit.network);
   }
+  static_cast<Report&>(fit) = course.report(solution.status);
   fit.beta = problem.beta;
   fit.objective = objective(fit.network);
-  fit.dual_objective = std::min(fit.dual_objective, fit.objective);  // rounding has the last word
+  fit.dual_objective = std::min(solution.dual_objective, fit.objective);  // rounding has a say
   fit.lower_bound = fit.dual_objective;
   fit.certificate = patterns.size() == 0 ? "local" : "restricted";
   if (settings.all_patterns) {
     fit.certificate = "global";
   }
   if (!gated) {
-    const VectorXd z = problem.multiplier(solution.state.residual);
+    const VectorXd z = problem.at_rows(solution.multiplier);
     double norm = problem.norm_bound(z);
     if (settings.all_patterns) {
       Columns columns;
-      norm = pricing->price(problem, z, solution.state.U, solution.state.signs, 2, columns);
+      norm = pricing->price(problem, z, solution.state.U, solution.state.signs, 2, {}, columns);
     }
     if (bounded != nullptr) {
       norm = std::min(norm, bounded->bound(problem, z));
     }
-    fit.lower_bound = std::clamp(problem.dual_objective(z, norm), 0.0, fit.objective);
+    fit.lower_bound =
+        std::clamp(problem.dual_objective(solution.multiplier, norm), 0.0, fit.objective);
     if (settings.all_patterns || settings.certificate == "global" ||
         relative_gap(fit.objective, fit.lower_bound) <= settings.tol) {
       fit.certificate = "global";
@@ -367,7 +368,8 @@ std::vector<double> grid(const Task& task, const PathSettings& settings) {
 Fit fit(MatrixView X, const std::vector<double>& y, const FitSettings& settings) {
   check_settings(X, settings);
   const Task task(X, y, settings);
-  return task.result(task.solve(State::none(task.problem), settings));
+  Course course(settings);
+  return task.result(task.solve(State::none(task.problem), settings, course), course);
 }
 
 std::vector<Fit> path(MatrixView X, const std::vector<double>& y, const PathSettings& settings) {
@@ -395,12 +397,13 @@ std::vector<Fit> path(MatrixView X, const std::vector<double>& y, const PathSett
       break;
     }
     task.problem.beta = beta;
-    Solution solution = task.solve(state, limits);
-    const Status status = solution.report.status;
+    Course course(limits);
+    Solution solution = task.solve(state, limits, course);
+    const Status status = solution.status;
     if (!fits.empty() && (status == Status::time_limit || status == Status::interrupted)) {
       break;
     }
-    fits.push_back(task.result(solution));
+    fits.push_back(task.result(solution, course));
     state = std::move(solution.state);
   }
   return fits;

@@ -79,7 +79,7 @@ RowMatrix rows_of_sign(const RowMatrix& points, const VectorXd& signs, double si
 }  // namespace
 
 double LocalPricing::price(const Problem& problem, const VectorXd& z, const RowMatrix& U,
-                           const VectorXd& signs, int effort, Columns& columns) {
+                           const VectorXd& signs, int effort, const GapOf&, Columns& columns) {
   const bool first = effort > 1 || std::exchange(first_, false);
   const RowMatrix fresh = starts(problem, z, first ? effort * kStarts : kFresh);
   const Index k = fresh.rows();

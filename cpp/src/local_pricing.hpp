@@ -17,8 +17,10 @@ class LocalPricing : public Pricer {
       : random_(random_state), n_threads_(n_threads) {}
 
   bool exact() const override { return false; }
+  bool local() const override { return true; }
   double price(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& U,
-               const Eigen::VectorXd& signs, int effort, Columns& columns) override;
+               const Eigen::VectorXd& signs, int effort, const GapOf& gap_of,
+               Columns& columns) override;
 
   /// The same from given starting points (k x p), each with the sign of its output.
   double walk_from(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& starts,

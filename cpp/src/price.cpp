@@ -50,17 +50,14 @@ VectorXd checked_multiplier(const std::vector<double>& z, Bias bias) {
   return multiplier;
 }
 
-// A problem of distinct rows, whose targets are the multiplier's sums over equal ones.
+// The problem of distinct rows that a dual norm needs.
 Problem merged_problem(const RowMatrix& rows, const VectorXd& z, Bias bias) {
   const Index n = rows.rows();
   const bool free = bias == Bias::free;
-  Problem problem{rows, z,  VectorXd::Constant(n, 1.0 / static_cast<double>(n)), 0.0, free,
-                  free, 0.0};
+  const Problem problem{rows, z,    VectorXd::Constant(n, 1.0 / static_cast<double>(n)),
+                        0.0,  free, free};
   std::vector<Index> first;
-  problem = problem.merged(first);
-  problem.y = problem.y.cwiseProduct(problem.sample_weight) * static_cast<double>(n);
-  problem.beta = 0.0;
-  return problem;
+  return problem.merged(first);
 }
 
 NormBound prove(const Problem& problem, const VectorXd& z, double target,
@@ -115,7 +112,7 @@ Pricing price(MatrixView X, const std::vector<double>& z, const PriceSettings& s
   const Rows user = as_rows(X);
   const Coordinates coordinates(user, settings.bias, settings.bias == Bias::free);
   const Problem problem = merged_problem(coordinates.rows(user), multiplier, settings.bias);
-  const VectorXd& total = problem.y;
+  const VectorXd total = problem.at_rows(multiplier);  // summed over equal rows
   if (settings.method == "bounded" && rank_of(problem) > kMaxRank) {
     throw std::invalid_argument("method \"bounded\" needs data of rank at most 16: use \"local\"");
   }
@@ -123,8 +120,8 @@ Pricing price(MatrixView X, const std::vector<double>& z, const PriceSettings& s
   double norm = 0.0, bound = std::numeric_limits<double>::infinity();
   if (settings.method != "exact") {
     LocalPricing search(settings.random_state, settings.n_threads);
-    norm =
-        search.price(problem, total, RowMatrix(0, problem.X.cols()), VectorXd(0), kEffort, columns);
+    norm = search.price(problem, total, RowMatrix(0, problem.X.cols()), VectorXd(0), kEffort, {},
+                        columns);
   }
   RowMatrix points = columns.points;
   VectorXd signs = columns.signs;

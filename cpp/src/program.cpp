@@ -7,11 +7,15 @@
 #include <stdexcept>
 
 #include "problem.hpp"
+#include "smoothed.hpp"
 
 namespace pyconvex {
 
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
+
+// Share of the mean error over which a kink is smoothed for the best constant.
+constexpr double kSharp = 1e-3;
 
 std::string to_string(Status status) {
   switch (status) {
@@ -33,21 +37,52 @@ VectorXd Problem::norms(const RowMatrix& U) const {
   return U.leftCols(free_bias ? U.cols() - 1 : U.cols()).rowwise().norm();
 }
 
-VectorXd Problem::multiplier(const VectorXd& residual) const {
-  return sample_weight.cwiseProduct(residual);
+VectorXd Problem::at_samples(const VectorXd& rows) const {
+  if (copies.empty()) {
+    return rows;
+  }
+  VectorXd samples(y.size());
+  for (Index i = 0; i < y.size(); ++i) {
+    samples[i] = rows[copies[static_cast<std::size_t>(i)]];
+  }
+  return samples;
 }
 
-double Problem::loss(const VectorXd& residual) const {
-  return 0.5 * sample_weight.dot(residual.cwiseAbs2());
+VectorXd Problem::at_rows(const VectorXd& samples) const {
+  if (copies.empty()) {
+    return samples;
+  }
+  VectorXd rows = VectorXd::Zero(X.rows());
+  for (Index i = 0; i < y.size(); ++i) {
+    rows[copies[static_cast<std::size_t>(i)]] += samples[i];
+  }
+  return rows;
 }
 
-double Problem::objective(const VectorXd& residual, const RowMatrix& U,
+VectorXd Problem::multiplier(const VectorXd& prediction) const {
+  return to_eigen(loss->multiplier(view(at_samples(prediction)), view(y), view(sample_weight)));
+}
+
+double Problem::loss_value(const VectorXd& prediction) const {
+  return loss->value(view(at_samples(prediction)), view(y), view(sample_weight));
+}
+
+double Problem::best_shift(const VectorXd& prediction) const {
+  return intercept ? loss->best_shift(view(at_samples(prediction)), view(y), view(sample_weight))
+                   : 0.0;
+}
+
+double Problem::objective(const VectorXd& prediction, const RowMatrix& U,
                           const std::vector<Index>& pattern) const {
+  return loss_value(prediction) + penalty(U, pattern);
+}
+
+double Problem::penalty(const RowMatrix& U, const std::vector<Index>& pattern) const {
   VectorXd sizes = norms(U);
   for (Index j = 0; j < sizes.size() && !pattern.empty(); ++j) {
     sizes[j] *= weight_of(pattern[static_cast<std::size_t>(j)]);
   }
-  return loss(residual) + beta * sizes.sum() + 0.5 * ridge * U.squaredNorm() + offset;
+  return beta * sizes.sum() + 0.5 * ridge * U.squaredNorm();
 }
 
 double Problem::violation_cost(const VectorXd& values, const std::vector<Index>& pattern) const {
@@ -64,47 +99,41 @@ double Problem::violation_cost(const VectorXd& values, const std::vector<Index>&
 }
 
 double Problem::dual_objective(const VectorXd& z, double norm, double excess) const {
-  const double linear = z.dot(y), quadratic = z.dot(z.cwiseQuotient(sample_weight));
-  if (quadratic == 0.0) {
-    return offset;
-  }
   const double limit = norm > 0.0 ? beta / norm : std::numeric_limits<double>::infinity();
-  const double t = std::clamp(linear / quadratic, -limit, limit);
-  const double value = t * linear - 0.5 * t * t * quadratic;
-  const double soft = ridge > 0.0 ? linear - 0.5 * quadratic - excess : value;
-  return std::max(value, soft) + offset;
+  const double value = loss->dual_objective(view(z), view(y), view(sample_weight), limit);
+  return ridge > 0.0
+             ? std::max(value, loss->dual_value(view(z), view(y), view(sample_weight)) - excess)
+             : value;
+}
+
+VectorXd Problem::constant_multiplier() const {
+  std::shared_ptr<const Loss> smooth = loss;
+  if (const auto kinked = std::dynamic_pointer_cast<const Kinked>(loss)) {
+    smooth = smoothed(kinked, view(y), kSharp);
+  }
+  VectorXd constant = VectorXd::Zero(y.size());
+  if (intercept) {
+    constant.setConstant(smooth->best_shift(view(constant), view(y), view(sample_weight)));
+  }
+  return to_eigen(smooth->multiplier(view(constant), view(y), view(sample_weight)));
 }
 
 Problem Problem::merged(std::vector<Index>& first) const {
   std::map<std::vector<double>, Index> seen;
-  std::vector<Index> group;
+  std::vector<Index> row_of;
   first.clear();
   for (Index i = 0; i < X.rows(); ++i) {
     const std::vector<double> row(X.row(i).data(), X.row(i).data() + X.cols());
     const auto [place, is_new] = seen.emplace(row, static_cast<Index>(first.size()));
-    group.push_back(place->second);
+    row_of.push_back(place->second);
     if (is_new) {
       first.push_back(i);
     }
   }
-  const auto n = static_cast<Index>(first.size());
-  Problem result{RowMatrix(n, X.cols()),
-                 VectorXd::Zero(n),
-                 VectorXd::Zero(n),
-                 beta,
-                 intercept,
-                 free_bias,
-                 offset};
-  for (Index i = 0; i < X.rows(); ++i) {
-    const Index g = group[static_cast<std::size_t>(i)];
-    result.X.row(g) = X.row(i);
-    result.sample_weight[g] += sample_weight[i];
-    result.y[g] += sample_weight[i] * y[i];
-  }
-  result.y = result.y.cwiseQuotient(result.sample_weight);
-  for (Index i = 0; i < X.rows(); ++i) {
-    const double apart = y[i] - result.y[group[static_cast<std::size_t>(i)]];
-    result.offset += 0.5 * sample_weight[i] * apart * apart;
+  Problem result = *this;
+  if (static_cast<Index>(first.size()) < X.rows()) {
+    result.X = X(first, Eigen::all);
+    result.copies = row_of;
   }
   return result;
 }
@@ -164,8 +193,9 @@ void check_vector(const std::vector<double>& values, Index n, const char* name) 
 }  // namespace
 
 Problem make_problem(const RowMatrix& X, const std::vector<double>& y,
-                     const std::vector<double>& sample_weight, double beta, bool intercept,
-                     bool free_bias, std::vector<Index>& kept) {
+                     const std::vector<double>& sample_weight, double beta,
+                     const std::shared_ptr<const Loss>& loss, bool intercept, bool free_bias,
+                     std::vector<Index>& kept) {
   check_vector(y, X.rows(), "y");
   if (!(beta > 0.0) || !std::isfinite(beta)) {
     throw std::invalid_argument("beta must be a finite number > 0");
@@ -191,14 +221,17 @@ Problem make_problem(const RowMatrix& X, const std::vector<double>& y,
     throw std::invalid_argument("sample_weight is zero everywhere");
   }
   const auto n = static_cast<Index>(kept.size());
-  Problem problem{
-      RowMatrix(n, X.cols()), VectorXd(n), VectorXd(n), beta, intercept, free_bias, 0.0};
+  Problem problem{RowMatrix(n, X.cols()), VectorXd(n), VectorXd(n), beta, intercept, free_bias};
+  if (loss != nullptr) {
+    problem.loss = loss;
+  }
   for (Index i = 0; i < n; ++i) {
     const Index from = kept[static_cast<std::size_t>(i)];
     problem.X.row(i) = X.row(from);
     problem.y[i] = y[static_cast<std::size_t>(from)];
     problem.sample_weight[i] = weights[static_cast<std::size_t>(from)] / total;
   }
+  problem.loss->check_targets(view(problem.y), intercept);
   return problem;
 }
 

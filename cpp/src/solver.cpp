@@ -7,6 +7,7 @@
 #include "column_generation.hpp"
 #include "dual_newton.hpp"
 #include "kept_patterns.hpp"
+#include "proximal_point.hpp"
 
 namespace pyconvex {
 
@@ -33,14 +34,18 @@ void check_extras(const GroupLassoSettings& settings, Index n_patterns) {
 }
 
 Solution solve(const Problem& problem, const std::vector<std::uint64_t>& packed,
-               const GroupLassoSettings& settings) {
+               const GroupLassoSettings& settings, Course& course) {
   const bool small = !settings.cones && problem.X.rows() <= kNewtonSamples;
-  if (settings.engine == Engine::newton || (settings.engine == Engine::automatic && small)) {
-    return DualNewton(problem, packed, settings).solve();
-  }
+  const bool newton =
+      settings.engine == Engine::newton || (settings.engine == Engine::automatic && small);
   const auto pricing = pattern_pricing(packed, settings.cones, settings.n_threads);
-  Solver solver(problem, *pricing, settings.cones ? Mode::fixed : Mode::gated, packed, settings);
-  return solver.solve();
+  const Mode mode = settings.cones ? Mode::fixed : Mode::gated;
+  Eigen::MatrixXd gram;
+  const Stage stage = [&](const Problem& near, const Problem& real, const State& start) {
+    return newton ? DualNewton(near, real, packed, settings, course, gram).solve(start)
+                  : Solver(near, real, *pricing, mode, packed, settings, course).solve(start);
+  };
+  return solve(problem, stage, true, settings.tol, State::none(problem));
 }
 
 }  // namespace
@@ -55,21 +60,23 @@ GroupLassoResult solve_group_lasso(MatrixView X, const std::vector<double>& y,
   check_extras(settings, patterns.size());
   std::vector<Index> kept;
   Problem problem = make_problem(as_rows(X), y, settings.sample_weight, settings.beta,
-                                 settings.intercept, false, kept);
+                                 settings.loss, settings.intercept, false, kept);
   problem.ridge = settings.ridge;
   problem.group_weights = Eigen::Map<const Eigen::VectorXd>(
       settings.group_weights.data(), static_cast<Index>(settings.group_weights.size()));
   const std::vector<std::uint64_t> packed = kept_patterns(patterns, kept);
-  const Solution solution = solve(problem, packed, settings);
+  Course course(settings);
+  const Solution solution = solve(problem, packed, settings, course);
+  const State& state = solution.state;
 
   GroupLassoResult result;
-  static_cast<Report&>(result) = solution.report;
+  static_cast<Report&>(result) = course.report(solution.status);
   result.beta = problem.beta;
-  result.dual_objective = std::min(result.dual_objective, result.objective);  // rounding
+  result.objective = problem.objective(state.prediction, state.U, state.pattern);
+  result.dual_objective = std::min(solution.dual_objective, result.objective);  // rounding
   result.gap = relative_gap(result.objective, result.dual_objective);
   result.lower_bound = result.dual_objective;
   result.certificate = "restricted";
-  const State& state = solution.state;
   result.coef = Matrix(state.U.rows(), state.U.cols());
   std::copy_n(state.U.data(), state.U.size(), result.coef.data());
   result.active = state.pattern;

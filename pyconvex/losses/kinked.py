@@ -99,7 +99,7 @@ class Quantile(Kinked):
     >>> import pyconvex
     >>> from pyconvex.losses import Quantile
     >>> fit = pyconvex.fit([[-1.0], [0.0], [1.0]], [0.0, 0.0, 9.0], loss=Quantile(0.8), beta=9.0)
-    >>> round(fit.predict([[0.0]])[0], 6)
+    >>> round(float(fit.predict([[0.0]])[0]), 6)
     9.0
     """
 

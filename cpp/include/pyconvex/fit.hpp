@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "pyconvex/losses.hpp"
 #include "pyconvex/network.hpp"
 #include "pyconvex/patterns.hpp"
 #include "pyconvex/program.hpp"
@@ -29,6 +31,7 @@ struct FitSettings : Limits {
   // "local": no proof.
   std::string certificate = "auto";
   std::vector<double> sample_weight;  // relative; empty: equal
+  std::shared_ptr<const Loss> loss;   // see losses.hpp; none: squared
   std::uint64_t random_state = 0;     // of starting points and draws
   bool minimal = false;               // reduce the network by Network::prune
 };
@@ -45,7 +48,7 @@ struct Fit : Report {
 };
 
 /// Train a two-layer network with weight decay by convex optimisation: minimise
-///     sum_i s_i (f(x_i) - y_i)^2 / 2 + beta/2 sum_j (||w_j||^2 + alpha_j^2)
+///     sum_i s_i l(f(x_i), y_i) + beta/2 sum_j (||w_j||^2 + alpha_j^2)
 /// over networks of any width (Pilanci & Ergen 2020). Without patterns columns are generated:
 /// solve over few neurons, search the sphere for better ones, add them, repeat; then prove by
 /// branch and bound that there are none. Wrong input throws std::invalid_argument that names the
@@ -53,8 +56,8 @@ struct Fit : Report {
 Fit fit(MatrixView X, const std::vector<double>& y, const FitSettings& settings = {});
 
 /// The smallest beta without neurons: exact with patterns and for gated models, else proved to 1e-8
-/// as under the "auto" certificate; beyond that from local search and perhaps too small. Reads
-/// model, bias, patterns, sample_weight and n_threads.
+/// as under the "auto" certificate; beyond that from local search and perhaps too small. For losses
+/// with a kink an upper bound. Reads model, loss, bias, patterns, sample_weight and n_threads.
 double beta_max(MatrixView X, const std::vector<double>& y, const FitSettings& settings = {});
 
 /// One fit per weight decay, from the largest to the smallest, each started from the one before.

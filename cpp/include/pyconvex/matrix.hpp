@@ -25,6 +25,22 @@ using MatrixView = View<double>;
 /// Data in single precision: each number becomes a double where a kernel loads it.
 using FloatView = View<float>;
 
+/// Read-only view of `size` doubles; the memory belongs to someone else.
+struct VectorView {
+  const double* data = nullptr;
+  Index size = 0;
+
+  VectorView() = default;
+  VectorView(const double* data_, Index size_) : data(data_), size(size_) {}
+  // Implicit on purpose: a function that reads numbers takes a view.
+  VectorView(const std::vector<double>& values)  // NOLINT(*-explicit-*)
+      : data(values.data()), size(static_cast<Index>(values.size())) {}
+
+  double operator[](Index i) const { return data[i]; }
+  const double* begin() const { return data; }
+  const double* end() const { return data + size; }
+};
+
 /// A matrix that owns its memory; converts to a view wherever one is asked for.
 class Matrix {
  public:

@@ -4,6 +4,7 @@
 #include "pyconvex/arrangement.hpp"
 #include "pyconvex/config.hpp"
 #include "pyconvex/fit.hpp"
+#include "pyconvex/losses.hpp"
 #include "pyconvex/matrix.hpp"
 #include "pyconvex/network.hpp"
 #include "pyconvex/patterns.hpp"

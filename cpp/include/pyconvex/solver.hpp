@@ -1,8 +1,10 @@
 // The convex program of two-layer networks over given activation patterns.
 #pragma once
 
+#include <memory>
 #include <vector>
 
+#include "pyconvex/losses.hpp"
 #include "pyconvex/patterns.hpp"
 #include "pyconvex/program.hpp"
 
@@ -19,6 +21,7 @@ struct GroupLassoSettings : Limits {
   double ridge = 0.0;                 // >= 0; half of it times ||u_g||^2 is added
   std::vector<double> group_weights;  // of beta ||u_g||, > 0; empty: 1
   std::vector<double> sample_weight;  // relative; empty: equal
+  std::shared_ptr<const Loss> loss;   // see losses.hpp; none: squared
 };
 
 /// Solution with its certificate, which is "restricted": optimal among these patterns.
@@ -30,7 +33,7 @@ struct GroupLassoResult : Report {
   std::vector<double> multiplier;  // z, one per sample: proves dual_objective, see the Python docs
 };
 
-/// min sum_i s_i (f_i - y_i)^2 / 2 + sum_g (beta omega_g ||u_g|| + ridge / 2 ||u_g||^2) with
+/// min sum_i s_i l(f_i, y_i) + sum_g (beta omega_g ||u_g|| + ridge / 2 ||u_g||^2) with
 /// f = sum_g D_g X u_g; with cones
 /// f = sum +-D_g X u_g, (2 D_g - I) X u_g >= 0 (Pilanci & Ergen 2020; Mishkin et al. 2022).
 /// Wrong input throws std::invalid_argument that names the argument.
