@@ -21,7 +21,7 @@ from pyconvex.patterns import PatternSet
 from pyconvex.program import Status
 
 Estimator = TypeVar("Estimator", bound="CrossValidated")
-_OF_BETA_MAX = ("model", "bias", "patterns", "standardize", "n_threads", "backend")
+_OF_BETA_MAX = ("model", "bias", "skip", "patterns", "standardize", "n_threads", "backend")
 
 
 class CrossValidated(ConvexReLU):

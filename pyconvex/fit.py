@@ -42,8 +42,9 @@ class Fit:
     beta : float
         Weight decay.
     objective : float
-        Mean loss + beta/2 (sum of squared decayed weights), computed from ``network``. With
-        ``standardize`` the weights of the standardised features.
+        Mean loss + beta/2 (sum of squared decayed weights) + beta times the norm of a decayed
+        skip connection, computed from ``network``. With ``standardize`` the weights of the
+        standardised features.
     dual_objective : float
         Lower bound of the objective at the level that ``certificate`` names.
     gap : float
@@ -100,6 +101,7 @@ def fit(
     model: str = "relu",
     loss: str | Loss = "squared",
     bias: str = "free",
+    skip: str = "none",
     patterns: str | int | PatternSet = "auto",
     tol: float = 1e-6,
     certificate: str = "auto",
@@ -141,6 +143,11 @@ def fit(
         "free": hidden biases and an output bias without weight decay (gated networks: hidden
         biases decayed, since free ones would fit any y at no cost). "decayed": hidden biases
         with weight decay, no output bias. "none": neither.
+    skip : {"none", "free", "decayed"}
+        A linear skip connection: the network's output gains x . c. "free": without penalty, so
+        that neurons only bend what a linear fit leaves. "decayed": beta ||c|| is added to the
+        objective, and a skip connection that is not worth it is zero. With ``standardize`` c
+        belongs to the standardised features.
     patterns : {"auto", "all"}, int or PatternSet
         "auto": all patterns, by column generation (gated: 1000 Gaussian draws). "all": list them
         first (`pyconvex.enumerate_patterns` of X, with its ones column where there is a bias):
@@ -203,8 +210,8 @@ def fit(
     """
     with Monitor(max_iter, time_limit, callback, verbose) as monitor:
         task = make_task(
-            X, y, beta, model, loss, bias, patterns, tol, certificate, sample_weight, standardize,
-            random_state, n_threads, backend,
+            X, y, beta, model, loss, bias, skip, patterns, tol, certificate, sample_weight,
+            standardize, random_state, n_threads, backend,
         )  # fmt: skip
         return solve_task(task, start_of(task, warm_start), minimal, monitor)[0]
 
@@ -216,6 +223,7 @@ def beta_max(
     model: str = "relu",
     loss: str | Loss = "squared",
     bias: str = "free",
+    skip: str = "none",
     patterns: str | int | PatternSet = "auto",
     sample_weight: ArrayLike | None = None,
     standardize: bool = False,
@@ -224,13 +232,15 @@ def beta_max(
 ) -> float:
     """Return the smallest beta at which the optimal network has no neurons.
 
-    This is N(z) at the best constant prediction: exact for given patterns and for gated models.
+    This is N(z) at the best constant prediction (with a free skip connection: at the best linear
+    one; with a decayed one that is zero from beta_max on too): exact for given patterns and for
+    gated models.
     For ReLU with ``patterns="auto"`` it is proved to 1e-8 as in `fit` under
     ``certificate="auto"``; beyond that it comes from local search and may be too small.
 
     Parameters
     ----------
-    X, y, model, loss, bias, patterns, sample_weight, standardize, n_threads, backend
+    X, y, model, loss, bias, skip, patterns, sample_weight, standardize, n_threads, backend
         As in `fit`. Random starts and draws come from a fixed seed.
 
     Returns
@@ -249,7 +259,7 @@ def beta_max(
     0.5
     """
     task = make_task(
-        X, y, 1.0, model, loss, bias, patterns, 0.5, "auto", sample_weight, standardize,
+        X, y, 1.0, model, loss, bias, skip, patterns, 0.5, "auto", sample_weight, standardize,
         _START_SEED, n_threads, backend,
     )  # fmt: skip
     return task.beta_max()
@@ -262,6 +272,7 @@ def make_task(
     model: str,
     loss: str | Loss,
     bias: str,
+    skip: str,
     patterns: str | int | PatternSet,
     tol: float,
     certificate: str,
@@ -279,8 +290,8 @@ def make_task(
     _check_patterns_choice(patterns, model)
     _check_certificate(certificate, patterns, model)
     return Task.of(
-        X, y, beta, model, loss, bias, patterns, sample_weight, standardize, tol, certificate,
-        rng, kernels, threads,
+        X, y, beta, model, loss, bias, skip, patterns, sample_weight, standardize, tol,
+        certificate, rng, kernels, threads,
     )  # fmt: skip
 
 
@@ -352,8 +363,12 @@ def _objective(task: Task, network: Network) -> float:
     squares = (network.output_weights**2).sum() + (weights**2).sum()
     if task.coordinates.ones and not problem.free_bias:
         squares += (bias**2).sum()
-    loss = problem.loss.value(network.predict(task.X), task.y, task.sample_weight)
-    return loss + 0.5 * problem.beta * float(squares)
+    loss = problem.sample_loss(network.predict(task.X))
+    objective = loss + 0.5 * problem.beta * float(squares)
+    if problem.decayed.shape[1] and network.skip is not None:
+        skip, _ = task.coordinates.standardized(network.skip[np.newaxis], np.zeros(1))
+        objective += problem.beta * float(np.linalg.norm(skip))
+    return objective
 
 
 def _neuron_patterns(task: Task, network: Network) -> PatternSet:

@@ -14,6 +14,7 @@ from pyconvex.data import check_bool, check_choice, check_int, check_sample_weig
 from pyconvex.decode import encode
 from pyconvex.dual_newton import DualNewton
 from pyconvex.enumeration import enumerate_patterns
+from pyconvex.linear import Skip, check_attained
 from pyconvex.losses import Array, Loss
 from pyconvex.network import Network
 from pyconvex.neurons import Neurons, Solution
@@ -50,6 +51,7 @@ class Task:
         model: str,
         loss: str | Loss,
         bias: str,
+        skip: str,
         patterns: str | int | PatternSet,
         sample_weight: ArrayLike | None,
         standardize: bool,
@@ -61,6 +63,7 @@ class Task:
     ) -> "Task":
         """Check the arguments of `pyconvex.fit` that remain and put the task together."""
         check_choice(bias, "bias", ("free", "decayed", "none"))
+        check_choice(skip, "skip", ("none", "free", "decayed"))
         gated = model == "gated_relu"
         free_bias = bias == "free" and not gated
         coordinates = Coordinates.of(
@@ -71,6 +74,7 @@ class Task:
             coordinates.rows(X), y, 1.0 if beta is None else beta, sample_weight, loss,
             intercept=bias == "free", free_bias=free_bias,
         )  # fmt: skip
+        problem = _with_skip(problem, coordinates, skip)
         chosen = _choose_patterns(X, patterns, gated, coordinates, rng, kernels, n_threads)
         every = isinstance(patterns, str) and patterns == "all"
         if chosen is None or (every and not gated):
@@ -93,7 +97,7 @@ class Task:
         return replace(self, solver=replace(self.solver, problem=problem))
 
     def beta_max(self) -> float:
-        """Return N(z) at the best constant prediction."""
+        """Return N(z) at the best free prediction, or ||X^T z|| where a decayed skip has more."""
         problem = replace(self.solver.problem, beta=0.0)
         nothing = Neurons.none(problem)
         z = problem.at_rows(problem.constant_multiplier())
@@ -102,6 +106,7 @@ class Task:
             norm = pricing.dual_norm(problem, z, run_whole)
         else:
             norm = pricing(problem, z, nothing.U, nothing.signs, run_whole, effort=4)[0]
+        norm = max(norm, problem.skip_norm(problem.constant_multiplier()))
         start = problem.at_rows(problem.multiplier(np.zeros(len(problem.X))))
         size = (np.abs(z) + np.abs(start)) @ np.linalg.norm(problem.X, axis=1)
         return norm if norm > _ROUNDING * size else 0.0
@@ -131,6 +136,19 @@ class Task:
         if isinstance(pricing, BoundedPricing):
             norm = min(norm, pricing.bound(problem, at_rows, run))
         return problem.dual_objective(z, norm)
+
+
+def _with_skip(problem: Problem, coordinates: Coordinates, skip: str) -> Problem:
+    """Return the problem with a linear skip connection from its features."""
+    if skip == "none":
+        return problem
+    features = problem.X[:, :-1] if coordinates.ones else problem.X
+    free = skip == "free"
+    connection = Skip.of(features, free=free, constant=problem.intercept)
+    problem = replace(problem, skip=connection)
+    if free:
+        check_attained(problem.loss, problem.y, problem.sample_weight, problem.free)
+    return problem
 
 
 def _crossing_solver(

@@ -74,24 +74,27 @@ void masked_grams(MatrixView X, const std::uint64_t* packed, Index n_patterns,
 
 double descend_groups(MatrixView X, const double* sample_weight, const std::uint64_t* packed,
                       const double* grams, Index m, const double* betas, double ridge,
-                      bool intercept, Index n_sweeps, double* U, double* residual, StopFlag stop) {
+                      const LinearColumns& free, Index n_sweeps, double* U, double* residual,
+                      StopFlag stop, double* free_shift) {
   const Index n = X.rows, p = X.cols;
   Groups groups{Samples(X),       {sample_weight, n}, grams,       ridge,       Bits(m, n),
                 Vectors(U, m, p), {residual, n},      VectorXd(n), VectorXd(p), VectorXd(n)};
   for (Index j = 0; j < m; ++j) {
     unpack_bits(packed + j * words_per_pattern(n), n, groups.on.row(j).data());
   }
-  double shift = 0.0;
+  Linear linear(free, groups.sample_weight);
   for (Index sweep = 0; sweep < n_sweeps; ++sweep) {
     for (Index j = 0; j < m && !stop.is_set(); ++j) {
-      if (groups.update(j, betas[j]) && intercept) {
-        const double mean = groups.sample_weight.dot(groups.residual);
-        groups.residual.array() -= mean;
-        shift += mean;
+      if (groups.update(j, betas[j])) {
+        linear.centre(groups.residual);
       }
     }
   }
-  return shift;
+  const VectorXd shift = linear.free_shift();
+  if (free_shift != nullptr) {
+    std::copy_n(shift.data() + shift.size() - free.free.cols, free.free.cols, free_shift);
+  }
+  return free.constant ? shift[0] : 0.0;
 }
 
 }  // namespace pyconvex

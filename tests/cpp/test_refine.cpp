@@ -124,10 +124,11 @@ TEST_CASE("the Gram matrix follows neurons that turn, leave or change their face
   neurons.on = (neurons.U * pyconvex::as_rows(data).transpose()).array() > 0.0;
   neurons.tight.setConstant(m, p, -1);
   neurons.kept = {0, 1, 2, 3, 4, 5};
+  const Eigen::VectorXd sample_weight = Eigen::VectorXd::LinSpaced(n, 0.1, 0.3);
   pyconvex::Refinement state{pyconvex::Samples(data),
-                             Eigen::VectorXd::LinSpaced(n, 0.1, 0.3),
+                             sample_weight,
                              0.0,
-                             true,
+                             pyconvex::Linear(true, sample_weight),
                              false,
                              pyconvex::Mode::crossing,
                              neurons,

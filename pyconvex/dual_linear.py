@@ -1,0 +1,64 @@
+"""The linear part of the output in the dual augmented Lagrangian."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyconvex.losses import Array
+from pyconvex.program import Problem
+
+
+@dataclass(frozen=True)
+class DualLinear:
+    r"""Columns C of the output with coefficients c, as `DualNewton` treats its groups.
+
+    With :math:`t = c + \sigma C^T z` free columns take :math:`c^+ = t`, which drives
+    :math:`C^T z` to zero, and decayed ones :math:`c^+ = (1 - \sigma\beta / \|t\|)_+ t`.
+
+    Parameters
+    ----------
+    columns : array, shape (n_samples, k + q)
+        The free columns, then the decayed ones.
+    n_free : int
+        k.
+    beta : float
+        Penalty of the norm of the decayed ones' coefficients.
+    """
+
+    columns: Array
+    n_free: int
+    beta: float
+
+    @classmethod
+    def of(cls, problem: Problem) -> "DualLinear":
+        """Return the linear part of a problem."""
+        free = problem.free
+        return cls(np.hstack([free, problem.decayed]), free.shape[1], problem.beta)
+
+    def proximal(self, coef: Array, sigma: float, z: Array) -> Array:
+        """Return the coefficients after the next update."""
+        target: Array = coef + sigma * (z @ self.columns)
+        share = self._share(target, sigma)
+        proximal: Array = np.append(target[: self.n_free], share * target[self.n_free :])
+        return proximal
+
+    def energy(self, coef: Array, sigma: float, z: Array) -> float:
+        """Return what the columns add to psi."""
+        following = self.proximal(coef, sigma, z)
+        return float(following @ following) / (2.0 * sigma)
+
+    def borders(self, coef: Array, sigma: float, z: Array) -> Array:
+        """Return rows R for which sigma R^T R is the Hessian of the energy."""
+        target = coef + sigma * (z @ self.columns)
+        free, decayed = self.columns[:, : self.n_free].T, self.columns[:, self.n_free :].T
+        share, following = self._share(target, sigma), target[self.n_free :]
+        if share == 0.0:
+            return free
+        along = (following / np.linalg.norm(following)) @ decayed
+        rows = np.sqrt(share) * decayed, np.sqrt(1.0 - share) * along[np.newaxis]
+        return np.concatenate([free, *rows])
+
+    def _share(self, target: Array, sigma: float) -> float:
+        """Return (1 - sigma beta / ||t||)_+ of the decayed ones."""
+        norm = float(np.linalg.norm(target[self.n_free :]))
+        return 1.0 - sigma * self.beta / norm if norm > sigma * self.beta else 0.0
