@@ -38,8 +38,9 @@ class DualLinear:
     def proximal(self, coef: Array, sigma: float, z: Array) -> Array:
         """Return the coefficients after the next update."""
         target: Array = coef + sigma * (z @ self.columns)
-        share = self._share(target, sigma)
-        proximal: Array = np.append(target[: self.n_free], share * target[self.n_free :])
+        shares = np.ones(len(target))
+        shares[self.n_free :] = self._share(target, sigma)
+        proximal: Array = shares * target
         return proximal
 
     def energy(self, coef: Array, sigma: float, z: Array) -> float:

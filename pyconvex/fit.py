@@ -146,7 +146,8 @@ def fit(
     skip : {"none", "free", "decayed"}
         A linear skip connection: the network's output gains x . c. "free": without penalty, so
         that neurons only bend what a linear fit leaves. "decayed": beta ||c|| is added to the
-        objective, and a skip connection that is not worth it is zero. With ``standardize`` c
+        objective, and a skip connection that is not worth it is zero; where ReLU neurons have
+        free biases it takes the place of those that are on everywhere. With ``standardize`` c
         belongs to the standardised features.
     patterns : {"auto", "all"}, int or PatternSet
         "auto": all patterns, by column generation (gated: 1000 Gaussian draws). "all": list them

@@ -367,6 +367,10 @@ def test_native_refuses_wrong_shapes():
     start = start_of_refine(kernels, kernels.FIXED, False)
     with pytest.raises(ValueError, match="mode must be"):
         call_refine(kernels, start, 0.1, False, 3)
+    with pytest.raises(ValueError, match="columns has the wrong shape"):
+        call_refine(kernels, start, 0.1, False, kernels.FIXED, columns=X[:-1])
+    with pytest.raises(ValueError, match="free has the wrong shape"):
+        call_refine(kernels, start, 0.1, False, kernels.FIXED, free=np.eye(len(X))[:-1])
 
 
 def test_masked_grams(kernels):
@@ -378,23 +382,22 @@ def test_masked_grams(kernels):
     assert kernels.masked_grams(X, packed[:0], weights, 1).shape == (0, X.shape[1], X.shape[1])
 
 
-@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("n_free", [0, 1, 2])
 @pytest.mark.parametrize("ridge", [0.0, 0.01])
-def test_sweeps_over_groups_end_where_each_is_optimal(kernels, ridge, intercept):
+def test_sweeps_over_groups_end_where_each_is_optimal(kernels, ridge, n_free):
     X, y, _ = data()
     packed, n = patterns(kernels, X)[:9], len(X)
     weights, U = np.full(n, 1.0 / n), np.zeros((9, X.shape[1]))
     on, betas = kernels.unpack(packed, n), np.linspace(0.02, 0.2, 9)
     grams = kernels.masked_grams(X, packed, weights, 1)
-    arguments = (packed, grams, betas, ridge, constants(n, intercept))
+    free = np.column_stack([np.ones(n), X[:, 0] ** 2 + 3.0])[:, :n_free].copy()
+    arguments = (packed, grams, betas, ridge, free)
     for array in (X, weights, y, U, packed, grams, betas):
         array.flags.writeable = False
     U, residual, shift = kernels.descend_groups(X, weights, y, U, *arguments, 3000, NEVER)
-    shift = float(shift.sum())
     prediction = (on * (U @ X.T)).sum(axis=0)
-    np.testing.assert_allclose(residual, y - prediction - shift, atol=1e-12)
-    assert (shift != 0.0) == intercept
-    assert abs(weights @ residual) < 1e-12 or not intercept
+    np.testing.assert_allclose(residual, y - prediction - free @ shift, atol=1e-12)
+    np.testing.assert_allclose((weights * residual) @ free, 0.0, atol=1e-12)
     sizes = np.linalg.norm(U, axis=1)
     assert 0 < (sizes > 0).sum() < 9
     for u, size, bits, beta in zip(U, sizes, on, betas, strict=True):

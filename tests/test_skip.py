@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 import pyconvex
-from pyconvex import PatternSet, fit, sample_patterns
+from pyconvex import (
+    ConvexReLURegressor,
+    ConvexReLURegressorCV,
+    PatternSet,
+    fit,
+    sample_patterns,
+)
 from pyconvex.linear import Skip, best_coefficients
 from pyconvex.losses import Huber, Logistic, Poisson, Quantile, Squared, SquaredHinge
 
@@ -281,6 +287,17 @@ def test_minimal_networks_keep_their_objective(skip):
         plain, few = (fit(X, f, minimal=minimal, **settings) for minimal in (False, True))
         assert few.network.n_neurons <= plain.network.n_neurons
         assert few.objective <= plain.objective * (1 + 1e-10)
+
+
+@pytest.mark.parametrize("skip", SKIPS)
+def test_estimators(skip):
+    settings = {"skip": skip, "standardize": True, "bias": "decayed", "random_state": 0}
+    model = ConvexReLURegressor(beta=0.05, **settings).fit(X, f)
+    result = fit(X, f, beta=0.05, **settings)
+    assert model.objective_ == result.objective
+    np.testing.assert_array_equal(model.network_.skip, result.network.skip)
+    chosen = ConvexReLURegressorCV(cv=2, n_betas=3, **settings).fit(X, f)
+    assert (chosen.network_.skip.shape, chosen.status_) == ((2,), "optimal")
 
 
 LOSSES = (Squared(), Huber(0.3), Logistic(), SquaredHinge(), Poisson(), Quantile(0.3))

@@ -7,9 +7,9 @@ namespace pyconvex {
 
 /// Columns that a caller adds to the output.
 struct LinearColumns {
-  bool constant = false;       // a free column of ones, before the others
-  MatrixView free = {};        // without penalty (n x k)
-  MatrixView decayed = {};     // at the penalty beta ||coef|| (n x q)
+  bool constant = false;         // a free column of ones, before the others
+  MatrixView free = {};          // without penalty (n x k)
+  MatrixView decayed = {};       // at the penalty beta ||coef|| (n x q)
   const double* coef = nullptr;  // of the decayed ones, to start from
   double beta = 0.0;
 

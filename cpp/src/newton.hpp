@@ -30,8 +30,8 @@ struct Refinement : Samples {
   void add_output(Index j, const double* a, double sign);
 };
 
-/// Where a Newton step goes: the weights' part (m x p), those of the decayed and of the free columns
-/// of the output, -gradient . step.
+/// Where a Newton step goes: the weights' part (m x p), those of the decayed and of the free
+/// columns of the output, -gradient . step.
 struct Direction {
   RowMatrix U;
   Eigen::VectorXd decayed, free;

@@ -32,8 +32,8 @@ VectorXd solve(const Eigen::Ref<const MatrixXd>& matrix, const VectorXd& right, 
 }
 
 // The system in the coordinates of the faces. The Hessian is Z^T W Z plus the blocks
-// beta_j (I - w w^T) / ||u_j|| + ridge I, with Z = [s_j D_j X B_j, decayed columns, basis of the free
-// ones]; only its lower triangle is filled. Decayed columns that are not in use stay so.
+// beta_j (I - w w^T) / ||u_j|| + ridge I, with Z = [s_j D_j X B_j, decayed columns, basis of the
+// free ones]; only its lower triangle is filled. Decayed columns that are not in use stay so.
 struct FaceSystem {
   VectorXd gradient;
   Eigen::Map<MatrixXd> hessian;

@@ -164,8 +164,7 @@ double newton_steps(Refinement& state, const Budget& budget, const Sweep& last, 
     const NewtonCost cost = newton_cost(state);
     const bool enough = state.mode == Mode::crossing ? steps == kWalls : rate < last.rate();
     const bool nothing = state.neurons.size() == 0 && !state.linear.used();
-    if (enough || nothing || cost.size > budget.max_size ||
-        spent > budget.work_left) {
+    if (enough || nothing || cost.size > budget.max_size || spent > budget.work_left) {
       break;
     }
     const Neurons neurons = state.neurons;
@@ -220,7 +219,8 @@ Neurons as_neurons(const Rows& X, MatrixView U, const double* signs, const doubl
 Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
                const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
                const double* betas, double ridge, const LinearColumns& linear, bool free_bias,
-               Mode mode, double tol, Index max_sweeps, Index max_size, double max_work, StopFlag stop) {
+               Mode mode, double tol, Index max_sweeps, Index max_size, double max_work,
+               StopFlag stop) {
   const Rows rows = as_rows(X);
   Refinement state{Samples(X),
                    Eigen::Map<const VectorXd>(sample_weight, X.rows),

@@ -49,7 +49,8 @@ struct Refined {
 Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
                const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
                const double* betas, double ridge, const LinearColumns& linear, bool free_bias,
-               Mode mode, double tol, Index max_sweeps, Index max_size, double max_work, StopFlag stop = {});
+               Mode mode, double tol, Index max_sweeps, Index max_size, double max_work,
+               StopFlag stop = {});
 
 /// Weighted half squared residual plus sum_j (beta_j ||u_j|| + ridge / 2 ||u_j||^2).
 double objective(const Eigen::VectorXd& residual, const ConstVector& sample_weight,
