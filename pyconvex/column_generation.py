@@ -310,7 +310,7 @@ class Solver:
             inner = target if math.isinf(decrease) else max(target, _INNER * decrease)
             moved = self._recomputed(self._refined(neurons, damping, inner, monitor)[0])
             decrease = objective - self._objective(moved)
-            if not decrease >= 0.0:
+            if not decrease >= -_RISE * objective:  # a rise of rounding's size hides a better z
                 damping, decrease = max(_FIRMER * damping, _FIRM), math.inf
             else:
                 neurons, objective = moved, objective - decrease

@@ -51,7 +51,8 @@ class DualLinear:
     def borders(self, coef: Array, sigma: float, z: Array) -> Array:
         """Return rows R for which sigma R^T R is the Hessian of the energy."""
         target = coef + sigma * (z @ self.columns)
-        free, decayed = self.columns[:, : self.n_free].T, self.columns[:, self.n_free :].T
+        free: Array = self.columns[:, : self.n_free].T
+        decayed = self.columns[:, self.n_free :].T
         share, following = self._share(target, sigma), target[self.n_free :]
         if share == 0.0:
             return free

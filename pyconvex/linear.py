@@ -131,8 +131,8 @@ def check_attained(loss: Loss, y: Array, sample_weight: Array, F: Array) -> None
     if (z > _VANISHED * sample_weight).all() or not _recedes(loss, y, F):
         return
     raise ValueError(
-        f"skip='free' has no finite optimum for loss='{loss.name}' and these data: some linear function "
-        "of X lowers the loss for ever, as one that separates two classes does: pass "
+        f"skip='free' has no finite optimum for loss='{loss.name}' and these data: some linear "
+        "function of X lowers the loss for ever, as one that separates two classes does: pass "
         "skip='decayed' or 'none'"
     )
 
