@@ -8,6 +8,11 @@ from pyconvex.losses import Array
 from pyconvex.program import Problem
 
 
+def size_of(problem: Problem) -> float:
+    """Return the root mean square of the entries of X."""
+    return float(np.sqrt(np.mean(problem.X**2))) or 1.0
+
+
 @dataclass(frozen=True)
 class DualLinear:
     r"""Columns C of the output with coefficients c, as `DualNewton` treats its groups.
@@ -18,7 +23,7 @@ class DualLinear:
     Parameters
     ----------
     columns : array, shape (n_samples, k + q)
-        The free columns, then the decayed ones.
+        The free columns, in units that make them as large as the decayed ones, which follow.
     n_free : int
         k.
     beta : float
@@ -31,8 +36,11 @@ class DualLinear:
 
     @classmethod
     def of(cls, problem: Problem) -> "DualLinear":
-        """Return the linear part of a problem."""
-        free = problem.free
+        """Return the linear part of a problem; free columns get the size of its features.
+
+        One penalty sigma then suits them and the groups, whatever the features' units.
+        """
+        free = size_of(problem) * problem.free
         return cls(np.hstack([free, problem.decayed]), free.shape[1], problem.beta)
 
     def proximal(self, coef: Array, sigma: float, z: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvex.dual_box import DualBox
-from pyconvex.dual_linear import DualLinear
+from pyconvex.dual_linear import DualLinear, size_of
 from pyconvex.dual_system import NewtonSystem
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
@@ -19,7 +19,7 @@ from pyconvex.neurons import Neurons, Solution
 from pyconvex.pricing import PatternPricing
 from pyconvex.program import STAGE, Problem, Status, relative_gap
 
-_START = 0.3  # of the number of samples: the first penalty sigma
+_START = 0.3  # of the number of samples over the mean square of X: the first penalty sigma
 _GROWTH = 3.0  # of the penalty sigma after each update of the weights
 _FAST_GROWTH = 10.0  # where the last subproblem took few Newton steps
 _FEW = 3
@@ -206,9 +206,9 @@ class DualNewton:
         norm = float((np.linalg.norm(gradients, axis=1) / self._weights).max())
         norm = max(norm, problem.skip_norm(z))
         shrink = min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
-        sigma = _START * n * (_WARM if len(active) else 1.0)
+        sigma = _START * n / self._size**2 * (_WARM if len(active) else 1.0)
         nothing = np.zeros(0)
-        linear = np.concatenate([shift, decayed])
+        linear = np.concatenate([shift / self._size, decayed])
         at = Iterate(z, nothing, U, linear, sigma, active, nothing, U, linear, nothing, z)
         self._move(at, self._box.inside(shrink * z), shrink * gradients)
         return at, best
@@ -308,7 +308,7 @@ class DualNewton:
         if self.problem.decayed.shape[1]:
             n_free = self.problem.free.shape[1]
             change = np.hypot(change, np.linalg.norm((at.next_linear - at.linear)[n_free:]))
-        return bool(size <= _INEXACT * change / at.sigma)
+        return bool(size <= _INEXACT * change / (at.sigma * self._size))
 
     def _improve(self, best: Best, at: Iterate) -> None:
         """Keep the proximal point's weights and the multiplier's bound where they are better."""
@@ -366,6 +366,10 @@ class DualNewton:
         fixed: Array = outputs.sum(axis=0) + self.problem.decayed @ decayed
         shift = self.problem.best_shift(fixed)
         return fixed + self.problem.free @ shift, shift
+
+    @cached_property
+    def _size(self) -> float:
+        return size_of(self.problem)
 
     @cached_property
     def _linear(self) -> DualLinear:

@@ -159,6 +159,20 @@ def test_dependent_features(engine, skip, backend, monkeypatch):
     assert result.objective == pytest.approx(best, rel=1e-6)
 
 
+@pytest.mark.parametrize("units", [1e-3, 1e3])
+@pytest.mark.parametrize("skip", ["none", *SKIPS])
+def test_units_of_gated_features(skip, units, backend):
+    """Features in other units with the weight decay in theirs are the same program."""
+    data, y = oracles.teacher(40, 5, 1)
+    settings = {"model": "gated_relu", "bias": "none", "patterns": 60, "skip": skip}
+    settings |= {"random_state": 0, "backend": backend}
+    one = fit(data, y, beta=0.01, **settings)
+    other = fit(units * data, y, beta=0.01 * units, **settings)
+    assert (one.status, other.status) == ("optimal", "optimal")
+    assert abs(other.n_iter - one.n_iter) <= 5
+    assert other.objective == pytest.approx(one.objective, rel=2e-6)
+
+
 @pytest.mark.parametrize("skip", SKIPS)
 @pytest.mark.parametrize("name", ["squared", "logistic"])
 def test_the_engine_for_many_samples(name, skip, backend, monkeypatch):
