@@ -126,7 +126,10 @@ def refine(
     tight: NDArray[np.int64],
     betas: NDArray[np.float64],
     ridge: float,
-    intercept: bool,
+    free: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    coef: NDArray[np.float64],
+    column_beta: float,
     free_bias: bool,
     mode: int,
     tol: float,
@@ -139,7 +142,8 @@ def refine(
     NDArray[np.float64],
     NDArray[np.int64],
     NDArray[np.float64],
-    float,
+    NDArray[np.float64],
+    NDArray[np.float64],
     float,
 ]: ...
 def masked_grams(
@@ -157,7 +161,7 @@ def descend_groups(
     grams: NDArray[np.float64],
     betas: NDArray[np.float64],
     ridge: float,
-    intercept: bool,
+    free: NDArray[np.float64],
     n_sweeps: int,
     stop: NDArray[np.uint8],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]: ...
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...

@@ -158,10 +158,10 @@ class Solver:
         return not self.pricing.exact and not search
 
     def _objective(self, neurons: Neurons) -> float:
-        return self.problem.objective(neurons.prediction, neurons.U, neurons.pattern)
+        return neurons.objective(self.problem)
 
     def _true_objective(self, neurons: Neurons) -> float:
-        return self._true.objective(neurons.prediction, neurons.U, neurons.pattern)
+        return neurons.objective(self._true)
 
     @staticmethod
     def _dual(problem: Problem, z: Array, norm: float, columns: Columns) -> float:
@@ -177,10 +177,12 @@ class Solver:
         return np.where(masks, activations, 0.0)
 
     def _recomputed(self, neurons: Neurons) -> Neurons:
-        """Take the prediction afresh from the weights, with the best intercept."""
+        """Take the prediction afresh from the weights, with the best free coefficients."""
         fixed = neurons.signs @ self.outputs(neurons.U, neurons.pattern) + neurons.intercept
+        if self.problem.skip is not None:
+            fixed += self.problem.skip.columns @ neurons.skip
         shift = self.problem.best_shift(fixed)
-        return replace(neurons, prediction=fixed + shift, intercept=neurons.intercept + shift)
+        return neurons.shifted(self.problem, shift, fixed + self.problem.free @ shift)
 
     def added(self, neurons: Neurons, columns: Columns) -> Neurons:
         """Add the best columns one by one, each with its best size on the present residual."""
@@ -191,14 +193,14 @@ class Solver:
         sizes = np.zeros(len(columns))
         outputs = self.outputs(columns.points, columns.pattern) * columns.signs[:, np.newaxis]
         betas = problem.beta * problem.weights_of(columns.pattern) / model.scale
+        basis = _orthonormal(problem.free, weights)
         for j, output in enumerate(outputs):
             gain = float((weights * residual) @ output) - betas[j]
             curvature = float((weights * output) @ output) + problem.ridge / model.scale
             if gain > 0.0 and curvature > 0.0:
                 sizes[j] = gain / curvature
                 residual -= sizes[j] * output
-                if problem.intercept:
-                    residual -= weights @ residual
+                residual -= basis @ ((weights * residual) @ basis)
         used = np.flatnonzero(sizes)
         points, step = sizes[used, np.newaxis] * columns.points[used], model.residual - residual
         size = self._safe(neurons, points, columns.pattern[used], step)
@@ -209,6 +211,7 @@ class Solver:
             np.concatenate([neurons.pattern, columns.pattern[used]]),
             neurons.intercept,
             neurons.prediction + size * step,
+            neurons.skip,
         )
 
     def _safe(
@@ -264,6 +267,8 @@ class Solver:
         """Tell whether sweeps alone lower the gap; ``gaps`` are those since a refinement."""
         if self.mode != self.kernels.GATED or not self.problem.loss.quadratic:
             return False
+        if self.problem.decayed.shape[1]:  # which such sweeps do not know
+            return False
         return len(gaps) <= _ROUNDS or gaps[-1] <= _FALLING * gaps[-1 - _ROUNDS]
 
     def _sweep(self, neurons: Neurons, monitor: Monitor) -> Neurons:
@@ -287,14 +292,14 @@ class Solver:
             np.array([self.grams[g] for g in neurons.pattern.tolist()]).reshape(shape),
             problem.beta * problem.weights_of(neurons.pattern) / model.scale,
             problem.ridge / model.scale,
-            problem.intercept,
+            problem.free,
             min(max(n_sweeps, 1), _MAX_SWEEPS),
         )
         kept = np.flatnonzero(U.any(axis=1))
-        intercept = neurons.intercept + shift
         ones, tight = np.ones(len(kept)), neurons.tight[kept]
         prediction = neurons.prediction + (model.residual - residual)
-        return Neurons(U[kept], ones, tight, neurons.pattern[kept], intercept, prediction)
+        swept = replace(neurons, U=U[kept], signs=ones, tight=tight, pattern=neurons.pattern[kept])
+        return swept.shifted(problem, shift, prediction)
 
     @cached_property
     def _doubles(self) -> Array:
@@ -323,7 +328,7 @@ class Solver:
             inner = target if math.isinf(decrease) else max(target, _INNER * decrease)
             moved = self._recomputed(self._model_refined(neurons, damping, inner, monitor)[0])
             decrease = objective - self._objective(moved)
-            if not decrease >= 0.0:
+            if not decrease >= -_RISE * objective:  # a rise of rounding's size hides a better z
                 damping, decrease = max(_FIRMER * damping, _FIRM), math.inf
             else:
                 neurons, objective = moved, objective - decrease
@@ -343,7 +348,8 @@ class Solver:
         """
         problem = self.problem
         model = QuadraticModel.at(problem, neurons.prediction, damping)
-        kept, U, tight, residual, shift, decrease = monitor.run(
+        decayed = problem.decayed
+        kept, U, tight, residual, shift, coef, decrease = monitor.run(
             self.kernels.refine,
             self._doubles,
             model.weights,
@@ -354,7 +360,10 @@ class Solver:
             neurons.tight,
             problem.beta * problem.weights_of(neurons.pattern) / model.scale,
             problem.ridge / model.scale,
-            problem.intercept,
+            problem.free,
+            decayed,
+            neurons.skip if decayed.shape[1] else np.zeros(0),
+            problem.beta / model.scale,
             problem.free_bias,
             self.mode,
             target / model.scale,
@@ -367,7 +376,18 @@ class Solver:
             neurons.signs[kept],
             tight,
             neurons.pattern[kept],
-            neurons.intercept + shift,
-            neurons.prediction + (model.residual - residual),
+            neurons.intercept,
+            neurons.prediction,
+            coef if decayed.shape[1] else neurons.skip,
         )
-        return moved, decrease * model.scale
+        prediction = neurons.prediction + (model.residual - residual)
+        return moved.shifted(problem, shift, prediction), decrease * model.scale
+
+
+def _orthonormal(columns: Array, weights: Array) -> Array:
+    """Return a basis of the columns' span that is orthonormal under the weights."""
+    if columns.shape[1] == 0:
+        return columns
+    roots = np.sqrt(weights)[:, np.newaxis]
+    basis: Array = np.linalg.qr(roots * columns)[0] / roots
+    return basis

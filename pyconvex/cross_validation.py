@@ -22,7 +22,7 @@ from pyconvex.program import Status
 from pyconvex.rows import Rows, check_rows, with_ones
 
 Estimator = TypeVar("Estimator", bound="CrossValidated")
-_OF_BETA_MAX = ("model", "bias", "patterns", "standardize", "n_threads", "backend")
+_OF_BETA_MAX = ("model", "bias", "skip", "patterns", "standardize", "n_threads", "backend")
 
 
 class CrossValidated(ConvexReLU):

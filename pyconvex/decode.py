@@ -15,6 +15,8 @@ from pyconvex.program import Problem
 from pyconvex.rows import Rows
 
 _SAME = 1e-10  # unit vectors closer than this are one neuron
+_NOTHING = 1e-14  # a skip connection smaller than this share of the neurons is rounding
+_FLAT = 1e-12  # activations below this share of the largest are zero
 
 
 def decode(
@@ -28,6 +30,14 @@ def decode(
     U, signs = neurons.U, neurons.signs
     if gates is None:
         U, signs = _merged(problem, U, signs)
+    skip, intercept = None, neurons.intercept
+    if problem.skip is not None:
+        U, signs, linear = _unfolded(problem, U, signs, gates is None)
+        skip, lost = problem.skip.to_features(neurons.skip)
+        skip = skip + linear[: len(skip)]
+        intercept += float(linear[len(skip) :].sum()) - lost
+        if np.linalg.norm(skip) <= _NOTHING * problem.norms(U).sum():
+            skip = np.zeros_like(skip)
     roots = np.sqrt(problem.norms(U))
     weights, bias = coordinates.to_user(U / roots[:, np.newaxis])
     gate_weights = gate_bias = None
@@ -35,7 +45,42 @@ def decode(
         chosen = gates[:, neurons.pattern].T
         gate_weights = chosen[:, : weights.shape[1]]
         gate_bias = chosen[:, -1] if coordinates.ones else np.zeros(len(chosen))
-    return Network(weights, bias, signs * roots, neurons.intercept, gate_weights, gate_bias)
+    if skip is not None:
+        as_neuron = np.append(skip, 0.0) if coordinates.ones else skip
+        (skip,), (moved,) = coordinates.to_user(as_neuron[np.newaxis])
+        intercept += float(moved)
+    return Network(weights, bias, signs * roots, intercept, gate_weights, gate_bias, skip)
+
+
+def _unfolded(
+    problem: Problem, U: Array, signs: Array, movable: bool
+) -> tuple[Array, Array, Array]:
+    """Hand what is linear in ReLU neurons to a skip connection that has it at no more cost.
+
+    With a free one a neuron and another of the opposite direction are one, since
+    (t)_+ = (-t)_+ + t; a decayed one takes neurons that are on everywhere. Returns the neurons
+    that remain, their signs, and the linear function (p,). Decayed biases stay where they are.
+    """
+    assert problem.skip is not None
+    linear, kept = np.zeros(U.shape[1]), np.ones(len(U), dtype=bool)
+    constants = problem.skip.transform.shape[0] < U.shape[1]
+    if not movable or (constants and not problem.free_bias):
+        return U, signs, linear
+    U, directions = U.copy(), U / problem.norms(U)[:, np.newaxis]
+    for j in range(len(U)):
+        if problem.skip.free:
+            apart = np.abs(directions[:j] + directions[j]).max(axis=1)
+            same = kept[:j] & (signs[:j] == signs[j])
+            near = np.flatnonzero(same & (apart <= _SAME * np.abs(directions[j]).max()))
+            if len(near):
+                U[near[0]] -= U[j]
+            kept[j] = len(near) == 0
+        else:
+            activations = problem.X @ U[j]
+            kept[j] = activations.min() < -_FLAT * np.abs(activations).max()
+        if not kept[j]:
+            linear += signs[j] * U[j]
+    return U[kept], signs[kept], linear
 
 
 def _merged(problem: Problem, U: Array, signs: Array) -> tuple[Array, Array]:
@@ -90,7 +135,10 @@ def encode(
             U, signs = U * signs[:, np.newaxis], np.ones(len(U))
             used &= np.isin(np.arange(len(U)), np.unique(pattern, return_index=True)[1])
     tight = np.full((int(used.sum()), U.shape[1]), -1)
-    return Neurons(U[used], signs[used], tight, pattern[used], 0.0, start.prediction)
+    skip = start.skip
+    if network.skip is not None and problem.decayed.shape[1]:
+        skip = coordinates.to_solver(network.skip[np.newaxis], np.zeros(1))[0, : len(skip)]
+    return Neurons(U[used], signs[used], tight, pattern[used], 0.0, start.prediction, skip)
 
 
 def with_inputs(network: Network, mean: Array, scale: Array) -> Network:
@@ -102,8 +150,10 @@ def with_inputs(network: Network, mean: Array, scale: Array) -> Network:
         network,
         hidden_weights=network.hidden_weights * scale,
         hidden_bias=network.hidden_bias + network.hidden_weights @ mean,
+        output_bias=network.output_bias + (0.0 if network.skip is None else mean @ network.skip),
         gates=gates,
         gate_bias=gate_bias,
+        skip=None if network.skip is None else network.skip * scale,
     )
 
 

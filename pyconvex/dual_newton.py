@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pyconvex.doubles import preactivations
 from pyconvex.dual_box import DualBox
+from pyconvex.dual_linear import DualLinear, size_of
 from pyconvex.dual_system import NewtonSystem
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
@@ -20,7 +21,7 @@ from pyconvex.pricing import PatternPricing
 from pyconvex.program import STAGE, Problem, Status, relative_gap
 from pyconvex.rows import blocks, gate_gradients, gram, row_norms
 
-_START = 0.3  # of the number of samples: the first penalty sigma
+_START = 0.3  # of the number of samples over the mean square of X: the first penalty sigma
 _GROWTH = 3.0  # of the penalty sigma after each update of the weights
 _FAST_GROWTH = 10.0  # where the last subproblem took few Newton steps
 _FEW = 3
@@ -40,20 +41,20 @@ _DIRECT_SAMPLES = 12_000  # up to which a direct solution is an option
 class Iterate:
     """The multiplier, the weights, and all that follows from them.
 
-    ``gradients`` are X^T D_g z, ``shift`` is sum(z), which a free constant drives to zero. The
-    proximal point (``active``, ``scale``, ``next_weights``, ``next_intercept``) is what the weights
+    ``gradients`` are X^T D_g z, ``linear`` are the coefficients of the output's linear part. The
+    proximal point (``active``, ``scale``, ``next_weights``, ``next_linear``) is what the weights
     become at the next update; ``error`` is the gradient of psi.
     """
 
     z: Array
     gradients: Array
     U: Array
-    intercept: float
+    linear: Array
     sigma: float
     active: NDArray[np.int64]
     scale: Array
     next_weights: Array
-    next_intercept: float
+    next_linear: Array
     outputs: Array
     error: Array
     direct: bool = False  # whether iterative solutions no longer pay
@@ -70,6 +71,7 @@ class Best:
     multiplier: Array  # what proves the bound
     own_objective: float  # these two with the loss that is minimised, which may be a smoothed one
     own_dual: float
+    decayed: Array  # coefficients of the decayed part of the skip connection
     proof: float = -np.inf  # the bound that the weights' residual proves, where it was asked for
 
     @property
@@ -183,7 +185,7 @@ class DualNewton:
                     break
                 if not self._newton(at, monitor):
                     break
-            at.U, at.intercept = at.next_weights, at.next_intercept
+            at.U, at.linear = at.next_weights, at.next_linear
             at.sigma *= _FAST_GROWTH if step <= _FEW else _GROWTH
             self._move(at, at.z, self.gradients(at.z))  # afresh: sums of steps drift
             idle = 0 if best.own_gap < 0.9 * last else idle + 1
@@ -197,18 +199,21 @@ class DualNewton:
         U = np.zeros((len(self.packed), p))
         np.add.at(U, neurons.pattern, neurons.U * neurons.signs[:, np.newaxis])
         active = np.flatnonzero(U.any(axis=1))
-        prediction, _ = self._prediction(self._outputs(U[active], active))
+        decayed = neurons.skip[:0] if problem.decayed.shape[1] == 0 else neurons.skip
+        prediction, shift = self._prediction(self._outputs(U[active], active), decayed)
         z = problem.multiplier(prediction)
         gradients = self.gradients(z)
-        objective = problem.objective(prediction, U[active], active)
+        objective = problem.objective(prediction, U[active], active, decayed)
         own, true = self.bound(z, gradients), self.bound(z, gradients, problem.true)
-        shown = problem.true.objective(prediction, U[active], active)
-        best = Best(active, U[active], shown, true, z, objective, own)
+        shown = problem.true.objective(prediction, U[active], active, decayed)
+        best = Best(active, U[active], shown, true, z, objective, own, decayed)
         norm = float((row_norms(gradients) / self._weights).max())
+        norm = max(norm, problem.skip_norm(z))
         shrink = min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
-        sigma = _START * n * (_WARM if len(active) else 1.0)
+        sigma = _START * n / self._size**2 * (_WARM if len(active) else 1.0)
         nothing = np.zeros(0)
-        at = Iterate(z, nothing, U, neurons.intercept, sigma, active, nothing, U, 0.0, nothing, z)
+        linear = np.concatenate([shift / self._size, decayed])
+        at = Iterate(z, nothing, U, linear, sigma, active, nothing, U, linear, nothing, z)
         self._move(at, self._box.inside(shrink * z), shrink * gradients)
         return at, best
 
@@ -226,9 +231,8 @@ class DualNewton:
         at.outputs = self._outputs(at.next_weights[at.active], at.active)
         at.error = at.outputs.sum(axis=0)
         at.error -= problem.loss.conjugate_slopes(-z / problem.sample_weight, problem.y)
-        if problem.intercept:
-            at.next_intercept = at.intercept + at.sigma * float(z.sum())
-            at.error += at.next_intercept
+        at.next_linear = self._linear.proximal(at.linear, at.sigma, z)
+        at.error += self._linear.columns @ at.next_linear
 
     def _newton(self, at: Iterate, monitor: Monitor) -> bool:
         """Take a Newton step with Armijo's rule; False where no step lowers psi."""
@@ -263,9 +267,8 @@ class DualNewton:
         masks *= np.sqrt(at.scale)[:, np.newaxis]
         softening = 1.0 + at.sigma * problem.ridge
         borders = at.outputs * (np.sqrt(1.0 - at.scale) / norms)[:, np.newaxis]
-        if problem.intercept:
-            ones = np.full((1, len(problem.y)), np.sqrt(softening))
-            borders = np.concatenate([borders, ones])
+        linear = self._linear.borders(at.linear, at.sigma, at.z)
+        borders = np.concatenate([borders, np.sqrt(softening) * linear])
         s = problem.sample_weight
         diagonal = problem.loss.conjugate_curvatures(-at.z / s, problem.y) / s
         system = NewtonSystem(problem.X, masks, borders, diagonal, at.sigma / softening)
@@ -322,9 +325,7 @@ class DualNewton:
         excess = np.maximum(norms - at.sigma * problem.beta * self._weights, 0.0)
         value = -problem.loss.dual_value(z, problem.y, problem.sample_weight)
         value += float(excess @ excess) / (2.0 * at.sigma * (1.0 + at.sigma * problem.ridge))
-        if problem.intercept:
-            value += (at.intercept + at.sigma * float(z.sum())) ** 2 / (2.0 * at.sigma)
-        return value
+        return value + self._linear.energy(at.linear, at.sigma, z)
 
     def _solved(self, at: Iterate) -> bool:
         """Tell whether psi is minimised as well as the next update of the weights deserves."""
@@ -332,17 +333,23 @@ class DualNewton:
         error = s * at.error / self.problem.loss.conjugate_curvatures(-at.z / s, self.problem.y)
         free = self._box.free(at.z, at.error)
         size = np.linalg.norm(error if free is None else error[free])
-        return bool(size <= _INEXACT * np.linalg.norm(at.next_weights - at.U) / at.sigma)
+        change = np.linalg.norm(at.next_weights - at.U)
+        if self.problem.decayed.shape[1]:
+            n_free = self.problem.free.shape[1]
+            change = np.hypot(change, np.linalg.norm((at.next_linear - at.linear)[n_free:]))
+        return bool(size <= _INEXACT * change / (at.sigma * self._size))
 
     def _improve(self, best: Best, at: Iterate) -> None:
         """Keep the proximal point's weights and the multiplier's bound where they are better."""
         problem = self.problem
-        prediction, _ = self._prediction(at.outputs)
+        decayed = at.next_linear[problem.free.shape[1] :]
+        prediction, _ = self._prediction(at.outputs, decayed)
         U = at.next_weights[at.active]
-        objective = problem.objective(prediction, U, at.active)
+        objective = problem.objective(prediction, U, at.active, decayed)
         if self._better(best, objective, prediction):
             best.active, best.U, best.own_objective = at.active, U, objective
-            best.objective = problem.true.objective(prediction, U, at.active)
+            best.objective = problem.true.objective(prediction, U, at.active, decayed)
+            best.decayed = decayed
         for z in self._multipliers(at, prediction):
             gradients = at.gradients if z is at.z else self.gradients(z)
             best.own_dual = max(best.own_dual, self.bound(z, gradients))
@@ -367,12 +374,14 @@ class DualNewton:
         return better
 
     def _multipliers(self, at: Iterate, prediction: Array) -> Iterator[Array]:
-        """Give multipliers that may prove a bound: with an intercept they sum to zero."""
+        """Give multipliers that may prove a bound: they are orthogonal to the free columns."""
         problem = self.problem
-        if not problem.intercept:
+        if problem.free.shape[1] == 0:
             yield at.z
         elif problem.loss.quadratic:
-            yield at.z - problem.sample_weight * at.z.sum()
+            residual = at.z / problem.sample_weight
+            shift = replace(problem, y=residual).best_shift(np.zeros(len(residual)))
+            yield problem.sample_weight * (residual - problem.free @ shift)
         if not problem.loss.quadratic:
             yield problem.multiplier(prediction)
 
@@ -385,7 +394,7 @@ class DualNewton:
         return float((row_norms(self.gradients(z)) / self._weights).max())
 
     def bound(self, z: Array, gradients: Array, problem: Problem | None = None) -> float:
-        """Return the dual objective that a multiplier proves; with an intercept sum(z) = 0.
+        """Return the dual objective of a multiplier that is orthogonal to the free columns.
 
         ``problem``: another one with the same groups.
         """
@@ -395,11 +404,22 @@ class DualNewton:
         excess = problem.violation_cost(values[above], above)
         return problem.dual_objective(z, float(values.max()), excess)
 
-    def _prediction(self, outputs: Array) -> tuple[Array, float]:
-        """Return the sum of outputs (k, n_samples) and the best intercept, and that."""
-        fixed: Array = outputs.sum(axis=0)
-        intercept = self.problem.best_shift(fixed)
-        return fixed + intercept, intercept
+    def _prediction(self, outputs: Array, decayed: Array) -> tuple[Array, Array]:
+        """Return the sum of outputs (k, n_samples) and of the linear part.
+
+        Given the coefficients of its decayed columns; those of the free ones are returned too.
+        """
+        fixed: Array = outputs.sum(axis=0) + self.problem.decayed @ decayed
+        shift = self.problem.best_shift(fixed)
+        return fixed + self.problem.free @ shift, shift
+
+    @cached_property
+    def _size(self) -> float:
+        return size_of(self.problem)
+
+    @cached_property
+    def _linear(self) -> DualLinear:
+        return DualLinear.of(self.problem)
 
     @cached_property
     def _box(self) -> DualBox:
@@ -428,9 +448,14 @@ class DualNewton:
 
     def _by_weights(self, best: Best) -> Solution:
         """Return the best weights with the bound that their residual proves."""
-        prediction, intercept = self._prediction(self._outputs(best.U, best.active))
+        problem = self.problem
+        prediction, shift = self._prediction(self._outputs(best.U, best.active), best.decayed)
         tight, signs = np.full(best.U.shape, -1), np.ones(len(best.U))
-        neurons = Neurons(best.U, signs, tight, best.active, intercept, prediction)
+        skip = best.decayed
+        if problem.skip is not None and problem.skip.free:
+            skip = np.zeros(problem.skip.columns.shape[1])
+        neurons = Neurons(best.U, signs, tight, best.active, 0.0, prediction, skip)
+        neurons = neurons.shifted(problem, shift, prediction)
         z = self.problem.multiplier(neurons.prediction)
         dual = self.bound(z, self.gradients(z), self.problem.true)
         return Solution(neurons, dual, z, Status.OPTIMAL)

@@ -21,7 +21,7 @@ from pyconvex.program import Status
 _PROBABILITIES = ("logistic", "softmax")  # losses that model class probabilities
 # Parameters that go to `pyconvex.fit` as they are; beta, loss and warm_start do not.
 _SETTINGS = (
-    "model", "bias", "patterns", "tol", "certificate", "minimal", "standardize", "max_iter",
+    "model", "bias", "skip", "patterns", "tol", "certificate", "minimal", "standardize", "max_iter",
     "time_limit", "random_state", "n_threads", "backend", "verbose",
 )  # fmt: skip
 

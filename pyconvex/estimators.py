@@ -69,7 +69,7 @@ class ConvexReLURegressor(Regression, _OneFit):
         As in `pyconvex.fit`: "squared" by default. "poisson" models the logarithm of a count;
         then `predict` returns the count. The other losses predict the network's output, e.g. the
         quantile.
-    bias, patterns, tol, certificate, minimal, standardize, max_iter, time_limit
+    bias, skip, patterns, tol, certificate, minimal, standardize, max_iter, time_limit
         As in `pyconvex.fit`.
     random_state, n_threads, backend, verbose
         As in `pyconvex.fit`.
@@ -118,6 +118,7 @@ class ConvexReLURegressor(Regression, _OneFit):
         model: str = "relu",
         loss: Any = "squared",
         bias: str = "free",
+        skip: str = "none",
         patterns: str | int | PatternSet = "auto",
         tol: float = 1e-6,
         certificate: str = "auto",
@@ -135,6 +136,7 @@ class ConvexReLURegressor(Regression, _OneFit):
         self.model = model
         self.loss = loss
         self.bias = bias
+        self.skip = skip
         self.patterns = patterns
         self.tol = tol
         self.certificate = certificate
@@ -154,7 +156,7 @@ class ConvexReLUClassifier(Classification, _OneFit):
 
     Parameters
     ----------
-    beta, model, bias, patterns, tol, certificate, minimal, standardize, max_iter, time_limit
+    beta, model, bias, skip, patterns, tol, certificate, minimal, standardize, max_iter, time_limit
         As in `ConvexReLURegressor`.
     loss : {"logistic", "softmax", "hinge", "squared_hinge", "squared"} or object
         "logistic": the log loss, for more than two classes that of the softmax. The others treat
@@ -199,6 +201,7 @@ class ConvexReLUClassifier(Classification, _OneFit):
         model: str = "relu",
         loss: Any = "logistic",
         bias: str = "free",
+        skip: str = "none",
         patterns: str | int | PatternSet = "auto",
         tol: float = 1e-6,
         certificate: str = "auto",
@@ -217,6 +220,7 @@ class ConvexReLUClassifier(Classification, _OneFit):
         self.model = model
         self.loss = loss
         self.bias = bias
+        self.skip = skip
         self.patterns = patterns
         self.tol = tol
         self.certificate = certificate

@@ -18,7 +18,7 @@ from pyconvex.data import (
     check_tol,
 )
 from pyconvex.fitted import Fit, solve_task
-from pyconvex.losses import Array, Loss, Squared, check_loss
+from pyconvex.losses import Array, Loss, Softmax, Squared, check_loss
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
 from pyconvex.nuclear import NuclearTask
@@ -38,6 +38,7 @@ def fit(
     model: str = "relu",
     loss: str | Loss = "squared",
     bias: str = "free",
+    skip: str = "none",
     patterns: str | int | PatternSet = "auto",
     tol: float = 1e-6,
     certificate: str = "auto",
@@ -86,6 +87,12 @@ def fit(
         "free": hidden biases and an output bias without weight decay (gated networks: hidden
         biases decayed, since free ones would fit any y at no cost). "decayed": hidden biases
         with weight decay, no output bias. "none": neither.
+    skip : {"none", "free", "decayed"}
+        A linear skip connection: the network's output gains x . c. "free": without penalty, so
+        that neurons only bend what a linear fit leaves. "decayed": beta ||c|| is added to the
+        objective, and a skip connection that is not worth it is zero; where ReLU neurons have
+        free biases it takes the place of those that are on everywhere. With ``standardize`` c
+        belongs to the standardised features.
     patterns : {"auto", "all"}, int or PatternSet
         "auto": all patterns, by column generation (gated: 1000 Gaussian draws). "all": list them
         first (`pyconvex.enumerate_patterns` of X, with its ones column where there is a bias):
@@ -149,8 +156,8 @@ def fit(
     """
     with Monitor(max_iter, time_limit, callback, verbose) as monitor:
         task = make_task(
-            X, y, beta, model, loss, bias, patterns, tol, certificate, sample_weight, standardize,
-            random_state, n_threads, backend,
+            X, y, beta, model, loss, bias, skip, patterns, tol, certificate, sample_weight,
+            standardize, random_state, n_threads, backend,
         )  # fmt: skip
         return solve_any(task, start_of(task, warm_start), minimal, monitor)[0]
 
@@ -162,6 +169,7 @@ def beta_max(
     model: str = "relu",
     loss: str | Loss = "squared",
     bias: str = "free",
+    skip: str = "none",
     patterns: str | int | PatternSet = "auto",
     sample_weight: ArrayLike | None = None,
     standardize: bool = False,
@@ -170,13 +178,15 @@ def beta_max(
 ) -> float:
     """Return the smallest beta at which the optimal network has no neurons.
 
-    This is N(z) at the best constant prediction: exact for given patterns and for gated models.
+    This is N(z) at the best constant prediction (with a free skip connection: at the best linear
+    one; with a decayed one that is zero from beta_max on too): exact for given patterns and for
+    gated models.
     For ReLU with ``patterns="auto"`` it is proved to 1e-8 as in `fit` under
     ``certificate="auto"``; beyond that it comes from local search and may be too small.
 
     Parameters
     ----------
-    X, y, model, loss, bias, patterns, sample_weight, standardize, n_threads, backend
+    X, y, model, loss, bias, skip, patterns, sample_weight, standardize, n_threads, backend
         As in `fit`. Random starts and draws come from a fixed seed.
 
     Returns
@@ -195,7 +205,7 @@ def beta_max(
     0.5
     """
     task = make_task(
-        X, y, 1.0, model, loss, bias, patterns, 0.5, "auto", sample_weight, standardize,
+        X, y, 1.0, model, loss, bias, skip, patterns, 0.5, "auto", sample_weight, standardize,
         _START_SEED, n_threads, backend,
     )  # fmt: skip
     return task.beta_max()
@@ -211,6 +221,7 @@ def make_task(
     model: str,
     loss: str | Loss,
     bias: str,
+    skip: str,
     patterns: str | int | PatternSet,
     tol: float,
     certificate: str,
@@ -231,7 +242,7 @@ def make_task(
     several = targets.ndim == 2
     first = Task.of(
         X, targets[:, 0] if several else targets, 1.0 if beta is None else beta, model,
-        Squared() if several else chosen, bias, patterns, sample_weight, standardize, tol,
+        Squared() if several else chosen, bias, skip, patterns, sample_weight, standardize, tol,
         certificate, rng, kernels, threads,
     )  # fmt: skip
     task = _several(first, targets, chosen, sample_weight) if several else first
@@ -242,6 +253,11 @@ def _several(first: Task, Y: Array, loss: Loss, sample_weight: ArrayLike | None)
     """Return the task of several outputs, given that of one over the same data."""
     weights = check_sample_weight(sample_weight, len(Y))
     Y = Y if weights is None else Y[weights > 0.0]
+    if first.solver.problem.skip is not None and (first.gated or isinstance(loss, Softmax)):
+        raise ValueError(
+            "skip with several outputs needs model='relu' and a loss other than 'softmax': pass "
+            "skip='none'"
+        )
     return NuclearTask.of(first, Y, loss) if first.gated else OutputsTask.of(first, Y, loss)
 
 

@@ -30,8 +30,9 @@ class Fit:
     beta : float
         Weight decay.
     objective : float
-        Mean loss + beta/2 (sum of squared decayed weights), computed from ``network``. With
-        ``standardize`` the weights of the standardised features.
+        Mean loss + beta/2 (sum of squared decayed weights) + beta times the norm of a decayed
+        skip connection, computed from ``network``. With ``standardize`` the weights of the
+        standardised features.
     dual_objective : float
         Lower bound of the objective at the level that ``certificate`` names.
     gap : float
@@ -138,18 +139,22 @@ def pruned(task: Task, network: Network) -> Network:
 
 def _objective(task: Task, network: Network) -> float:
     """Return loss plus weight decay of a network."""
-    loss = task.solver.problem.loss.value(network.predict(task.X), task.y, task.sample_weight)
+    loss = task.solver.problem.sample_loss(network.predict(task.X))
     return loss + weight_decay(task, network)
 
 
 def weight_decay(task: Task, network: Network) -> float:
-    """Return beta / 2 times the sum of the squared weights that decay."""
+    """Return beta / 2 times the squared weights that decay, plus beta times a decayed skip."""
     problem = task.solver.problem
     weights, bias = task.coordinates.standardized(network.hidden_weights, network.hidden_bias)
     squares = (network.output_weights**2).sum() + (weights**2).sum()
     if task.coordinates.ones and not problem.free_bias:
         squares += (bias**2).sum()
-    return 0.5 * problem.beta * float(squares)
+    penalty = 0.5 * problem.beta * float(squares)
+    if problem.decayed.shape[1] and network.skip is not None:
+        skip, _ = task.coordinates.standardized(network.skip[np.newaxis], np.zeros(1))
+        penalty += problem.beta * float(np.linalg.norm(skip))
+    return penalty
 
 
 def neuron_patterns(task: Task, network: Network) -> PatternSet:

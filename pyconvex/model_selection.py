@@ -40,7 +40,7 @@ class ConvexReLURegressorCV(Regression, CrossValidated):
         ones in the mean square, little beside the noise of a score.
     n_jobs : int, optional
         Folds solved at once, as in joblib.
-    model, loss, bias, patterns, tol, certificate, minimal, standardize, max_iter
+    model, loss, bias, skip, patterns, tol, certificate, minimal, standardize, max_iter
         As in `ConvexReLURegressor`. A PatternSet is cut down to the rows of each fold.
     time_limit : float, optional
         Limit in seconds for each path and for the last fit. Weight decays that a fold did not get
@@ -95,6 +95,7 @@ class ConvexReLURegressorCV(Regression, CrossValidated):
         model: str = "relu",
         loss: Any = "squared",
         bias: str = "free",
+        skip: str = "none",
         patterns: str | int | PatternSet = "auto",
         tol: float = 1e-6,
         certificate: str = "auto",
@@ -118,6 +119,7 @@ class ConvexReLURegressorCV(Regression, CrossValidated):
         self.model = model
         self.loss = loss
         self.bias = bias
+        self.skip = skip
         self.patterns = patterns
         self.tol = tol
         self.certificate = certificate
@@ -138,7 +140,9 @@ class ConvexReLUClassifierCV(Classification, CrossValidated):
     ----------
     betas, n_betas, beta_min_ratio, cv, scoring, selection, path_tol, n_jobs
         As in `ConvexReLURegressorCV`.
-    model, loss, bias, patterns, tol, certificate, minimal, standardize, max_iter, class_weight
+    model, loss, bias, skip, patterns, tol, certificate, minimal, standardize
+        As in `ConvexReLUClassifier`.
+    max_iter, class_weight
         As in `ConvexReLUClassifier`.
     time_limit, random_state, n_threads, backend, verbose
         As in `ConvexReLURegressorCV`.
@@ -182,6 +186,7 @@ class ConvexReLUClassifierCV(Classification, CrossValidated):
         model: str = "relu",
         loss: Any = "logistic",
         bias: str = "free",
+        skip: str = "none",
         patterns: str | int | PatternSet = "auto",
         tol: float = 1e-6,
         certificate: str = "auto",
@@ -206,6 +211,7 @@ class ConvexReLUClassifierCV(Classification, CrossValidated):
         self.model = model
         self.loss = loss
         self.bias = bias
+        self.skip = skip
         self.patterns = patterns
         self.tol = tol
         self.certificate = certificate

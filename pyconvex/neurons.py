@@ -1,6 +1,6 @@
 """The state of a solve, and what it ends with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,9 @@ class Neurons:
     intercept : float
         The free constant.
     prediction : array, shape (n_rows,)
-        The sum of all outputs and the free constant on the rows of X.
+        The sum of all outputs, the free constant and the skip connection on the rows of X.
+    skip : array, shape (k,)
+        Coefficients of the columns of the skip connection; no entries without one.
     """
 
     U: Array
@@ -35,6 +37,7 @@ class Neurons:
     pattern: NDArray[np.int64]
     intercept: float
     prediction: Array
+    skip: Array = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def none(cls, problem: Problem) -> "Neurons":
@@ -47,7 +50,21 @@ class Neurons:
             np.zeros(0, np.int64),
             0.0,
             np.zeros(len(problem.X)),
+            np.zeros(0 if problem.skip is None else problem.skip.columns.shape[1]),
         )
+
+    def shifted(self, problem: Problem, shift: Array, prediction: Array) -> "Neurons":
+        """Return them with free coefficients that changed by ``shift``, and a new prediction."""
+        intercept, skip = self.intercept, self.skip
+        if problem.intercept:
+            intercept += float(shift[0])
+        if problem.skip is not None and problem.skip.free:
+            skip = skip + shift[int(problem.intercept) :]
+        return replace(self, intercept=intercept, skip=skip, prediction=prediction)
+
+    def objective(self, problem: Problem) -> float:
+        """Return loss plus penalty."""
+        return problem.objective(self.prediction, self.U, self.pattern, self.skip)
 
     def __len__(self) -> int:
         return len(self.U)

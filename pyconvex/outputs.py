@@ -142,8 +142,9 @@ class OutputsTask:
         """Return the objective of output k with the best constant alone."""
         problem = self.tasks[k].solver.problem
         if len(neurons) == 0:
-            return problem.loss_value(neurons.prediction + problem.best_shift(neurons.prediction))
-        return problem.objective(neurons.prediction, neurons.U, neurons.pattern)
+            shift = problem.free @ problem.best_shift(neurons.prediction)
+            return problem.loss_value(neurons.prediction + shift)
+        return neurons.objective(problem)
 
     def _together(self, fits: list[Fit], monitor: Monitor) -> Fit:
         """Return the fits of all outputs as one."""
@@ -179,6 +180,17 @@ def stacked(networks: list[Network]) -> Network:
         np.concatenate([network.hidden_bias for network in networks]),
         weights,
         np.array([network.output_bias for network in networks], dtype=np.float64),
+        skip=_skips(networks),
+    )
+
+
+def _skips(networks: list[Network]) -> Array | None:
+    """Return the skip connections of several outputs as columns, None without one."""
+    if all(network.skip is None for network in networks):
+        return None
+    nothing = np.zeros(networks[0].n_features)
+    return np.column_stack(
+        [nothing if network.skip is None else network.skip for network in networks]
     )
 
 
@@ -190,4 +202,5 @@ def _part(network: Network, k: int) -> Network:
         network.hidden_bias[used],
         network.output_weights[used, k],
         float(np.asarray(network.output_bias).reshape(-1)[k]),
+        skip=None if network.skip is None else network.skip[:, k],
     )

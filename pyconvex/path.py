@@ -182,6 +182,7 @@ def path(
     model: str = "relu",
     loss: str | Loss = "squared",
     bias: str = "free",
+    skip: str = "none",
     patterns: str | int | PatternSet = "auto",
     tol: float = 1e-6,
     certificate: str = "auto",
@@ -216,7 +217,9 @@ def path(
         Points of the default grid.
     beta_min_ratio : float
         Its smallest weight decay over its largest, between 0 and 1.
-    model, loss, bias, patterns, tol, certificate, sample_weight, standardize, minimal, max_iter
+    model, loss, bias, skip, patterns, tol, certificate, sample_weight, standardize
+        As in `fit`, for each point.
+    minimal, max_iter
         As in `fit`, for each point.
     warm_start : Fit or Network, optional
         Where the first point starts.
@@ -254,8 +257,8 @@ def path(
     grid = Grid.of(betas, n_betas, beta_min_ratio)
     with Monitor(max_iter, time_limit, callback, verbose, grid.n_points) as monitor:
         task = make_task(
-            X, y, 1.0, model, loss, bias, patterns, tol, certificate, sample_weight, standardize,
-            random_state, n_threads, backend,
+            X, y, 1.0, model, loss, bias, skip, patterns, tol, certificate, sample_weight,
+            standardize, random_state, n_threads, backend,
         )  # fmt: skip
 
         def solve(beta: float, state: Any) -> tuple[Fit, Any]:

@@ -3,10 +3,12 @@
 import math
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyconvex.linear import Skip, best_coefficients
 from pyconvex.losses import Array, Loss, Smoothed, Squared
 from pyconvex.rows import Rows
 
@@ -24,6 +26,8 @@ class Status(str, Enum):
 
 
 STAGE = 0.2  # a smoothed loss is solved until its gap is this share of the true one
+_TINY = 1e-10  # a loss below this share of that of no prediction may be rounding
+_ROUNDING = 16 * np.finfo(float).eps  # relative, of a prediction
 _SHARP = 1e-3  # share of the mean error over which a kink is smoothed for the best constant
 
 
@@ -57,6 +61,9 @@ class Problem:
         omega, > 0; default: 1.
     loss : Loss
         The loss.
+    skip : Skip, optional
+        Adds columns C c to the output, with C^T z = 0 in the dual where they are free; else
+        beta ||c|| to the penalty, with ||C^T z|| <= beta.
     copies : array of int, shape (n_samples,), optional
         The row of X that each sample has, where `merged` took out repeated ones. Arrays called
         ``rows`` below have an entry per row, the others (y, weights, z) one per sample.
@@ -71,6 +78,7 @@ class Problem:
     ridge: float = 0.0
     group_weights: Array | None = None
     loss: Loss = field(default_factory=Squared)
+    skip: Skip | None = None
     copies: NDArray[np.int64] | None = None
 
     @property
@@ -82,6 +90,21 @@ class Problem:
     def radius(self) -> float:
         """R, the largest norm of a row without its bias coordinate."""
         return float(np.linalg.norm(self.X[:, :-1], axis=1).max())
+
+    @cached_property
+    def free(self) -> Array:
+        """The columns of the output without penalty, on the rows: the constant first."""
+        columns = [np.ones((len(self.X), 1))] if self.intercept else []
+        if self.skip is not None and self.skip.free:
+            columns.append(self.skip.columns)
+        return np.hstack([np.zeros((len(self.X), 0)), *columns])
+
+    @cached_property
+    def decayed(self) -> Array:
+        """The columns of the output whose coefficients are penalised, on the rows."""
+        if self.skip is None or self.skip.free:
+            return np.zeros((len(self.X), 0))
+        return self.skip.columns
 
     def norms(self, U: Array) -> Array:
         """Return the penalised norms of neurons (m, p)."""
@@ -108,19 +131,47 @@ class Problem:
 
     def loss_value(self, prediction: Array) -> float:
         """Return the weighted loss of a prediction on the rows."""
-        return self.loss.value(self.at_samples(prediction), self.y, self.sample_weight)
+        return self.sample_loss(self.at_samples(prediction))
 
-    def best_shift(self, prediction: Array) -> float:
-        """Return the free constant that improves a prediction most, 0 without an intercept."""
-        if not self.intercept:
-            return 0.0
-        return self.loss.best_shift(self.at_samples(prediction), self.y, self.sample_weight)
+    def sample_loss(self, f: Array) -> float:
+        """Return the weighted loss of a prediction of the samples.
+
+        It is 0 where it is no more than what rounding of the prediction may add.
+        """
+        value = self.loss.value(f, self.y, self.sample_weight)
+        if value > _TINY * self._first_loss:
+            return value
+        step = _ROUNDING * np.abs(f)
+        beside = [self.loss.losses(f + sign * step, self.y) for sign in (-1.0, 1.0)]
+        noise = float(self.sample_weight @ np.maximum(*beside)) - value
+        return 0.0 if value <= noise else value
+
+    @cached_property
+    def _first_loss(self) -> float:
+        return self.loss.value(np.zeros_like(self.y), self.y, self.sample_weight)
+
+    def best_shift(self, prediction: Array) -> Array:
+        """Return the coefficients of the free columns that improve a prediction most."""
+        f, y, s = self.at_samples(prediction), self.y, self.sample_weight
+        if self.free.shape[1] > self.intercept:
+            return best_coefficients(self.loss, f, y, s, self.at_samples(self.free))
+        return np.full(1, self.loss.best_shift(f, y, s)) if self.intercept else np.zeros(0)
 
     def objective(
-        self, prediction: Array, U: Array, pattern: NDArray[np.int64] | None = None
+        self,
+        prediction: Array,
+        U: Array,
+        pattern: NDArray[np.int64] | None = None,
+        skip: Array | None = None,
     ) -> float:
-        """Return loss plus penalty; neurons of a program with weights need their ``pattern``."""
-        return self.loss_value(prediction) + self.penalty(U, pattern)
+        """Return loss plus penalty; neurons of a program with weights need their ``pattern``.
+
+        ``skip``: the coefficients of a decayed skip connection.
+        """
+        objective = self.loss_value(prediction) + self.penalty(U, pattern)
+        if self.decayed.shape[1] and skip is not None:
+            objective += self.beta * float(np.linalg.norm(skip))
+        return objective
 
     def penalty(self, U: Array, pattern: NDArray[np.int64] | None = None) -> float:
         """Return the penalty; neurons of a program with weights need their ``pattern``."""
@@ -133,13 +184,21 @@ class Problem:
         A multiple t z is feasible where |t| N(z) <= beta; with a norm that bounds N(z) from
         above, the value is a rigorous lower bound of the objective. With a ridge every z is
         feasible at the cost of ``excess``,
-        :math:`\sum_g (\|X^T D_g z\| - \beta \omega_g)_+^2 / 2 \rho`.
+        :math:`\sum_g (\|X^T D_g z\| - \beta \omega_g)_+^2 / 2 \rho`. The norm of a decayed skip
+        connection counts by itself.
         """
+        norm = max(norm, self.skip_norm(z))
         limit = self.beta / norm if norm > 0.0 else math.inf
         value = self.loss.dual_objective(z, self.y, self.sample_weight, limit)[0]
         if self.ridge > 0.0:
             value = max(value, self.loss.dual_value(z, self.y, self.sample_weight) - excess)
         return value
+
+    def skip_norm(self, z: Array) -> float:
+        """Return ||C^T z|| of the columns of a decayed skip connection, 0 without one."""
+        if self.decayed.shape[1] == 0:
+            return 0.0
+        return float(np.linalg.norm(self.at_rows(z) @ self.decayed))
 
     def violation_cost(self, values: Array, pattern: NDArray[np.int64]) -> float:
         """Return ``excess`` of `dual_objective`, given all ||X^T D_g z|| / omega_g above beta."""
@@ -149,7 +208,7 @@ class Problem:
         return float(violations @ violations) / (2.0 * self.ridge)
 
     def constant_multiplier(self) -> Array:
-        """Return the multiplier z at the best constant prediction, where no neuron is in use.
+        """Return the multiplier z at the best free prediction, where no neuron is in use.
 
         At a kink of the loss one of many: its norm bounds the smallest beta without neurons.
         """
@@ -157,7 +216,7 @@ class Problem:
             replace(self, loss=self.loss.smooth(self.y, _SHARP)),
             np.zeros(len(self.X)),
         )
-        return problem.multiplier(nothing + problem.best_shift(nothing))
+        return problem.multiplier(problem.free @ problem.best_shift(nothing))
 
     def merged(self) -> tuple["Problem", NDArray[np.int64]]:
         """Return the same problem with equal rows merged, and where each row first stood.
@@ -172,7 +231,11 @@ class Problem:
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
         copies = place[group.reshape(-1)].astype(np.int64)
-        return replace(self, X=np.ascontiguousarray(X[order]), copies=copies), first[order]
+        skip = self.skip
+        if skip is not None:
+            skip = replace(skip, columns=np.ascontiguousarray(skip.columns[first[order]]))
+        rows = np.ascontiguousarray(X[order])
+        return replace(self, X=rows, skip=skip, copies=copies), first[order]
 
     def norm_bound(self, z: Array) -> float:
         """Return a rigorous upper bound of N(z), z on the rows, from two eigenvalue problems.

@@ -80,4 +80,4 @@ def _gap(problem: Problem, solution: Solution) -> float:
 
 
 def _objective(problem: Problem, neurons: Neurons) -> float:
-    return problem.objective(neurons.prediction, neurons.U, neurons.pattern)
+    return neurons.objective(problem)

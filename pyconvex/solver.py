@@ -221,7 +221,7 @@ def solve_program(
     problem = solver.problem
     solution = solve(solver, start, monitor)
     neurons = solution.neurons
-    objective = problem.objective(neurons.prediction, neurons.U, neurons.pattern)
+    objective = neurons.objective(problem)
     dual = min(solution.dual_objective, objective)  # where rounding has the last word
     multiplier = np.zeros(n_samples)
     multiplier[rows] = solution.multiplier

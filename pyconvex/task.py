@@ -14,6 +14,7 @@ from pyconvex.data import check_bool, check_choice, check_int, check_sample_weig
 from pyconvex.decode import encode
 from pyconvex.dual_newton import DualNewton
 from pyconvex.enumeration import enumerate_patterns
+from pyconvex.linear import Skip, check_attained
 from pyconvex.losses import Array, Loss
 from pyconvex.network import Network
 from pyconvex.neurons import Neurons, Solution
@@ -51,6 +52,7 @@ class Task:
         model: str,
         loss: str | Loss,
         bias: str,
+        skip: str,
         patterns: str | int | PatternSet,
         sample_weight: ArrayLike | None,
         standardize: bool,
@@ -62,6 +64,7 @@ class Task:
     ) -> "Task":
         """Check the arguments of `pyconvex.fit` that remain and put the task together."""
         check_choice(bias, "bias", ("free", "decayed", "none"))
+        check_choice(skip, "skip", ("none", "free", "decayed"))
         gated = model == "gated_relu"
         free_bias = bias == "free" and not gated
         coordinates = Coordinates.of(
@@ -72,6 +75,7 @@ class Task:
             coordinates.rows(X), y, beta, sample_weight, loss,
             intercept=bias == "free", free_bias=free_bias,
         )  # fmt: skip
+        problem = _with_skip(problem, coordinates, skip)
         chosen = _choose_patterns(X, patterns, gated, coordinates, rng, kernels, n_threads)
         every = isinstance(patterns, str) and patterns == "all"
         if chosen is None or (every and not gated):
@@ -91,13 +95,14 @@ class Task:
         return replace(self, solver=replace(self.solver, problem=problem))
 
     def beta_max(self) -> float:
-        """Return N(z) at the best constant prediction."""
+        """Return N(z) at the best free prediction, or ||X^T z|| where a decayed skip has more."""
         return self.norm_of(self.solver.problem.constant_multiplier())
 
     def norm_of(self, z: Array) -> float:
-        """Return N(z), 0 where it is rounding."""
+        """Return N(z), or a decayed skip's ||X^T z|| where it is larger; 0 where it is rounding."""
         problem = replace(self.solver.problem, beta=0.0)
         nothing = Neurons.none(problem)
+        skip = problem.skip_norm(z)
         start = problem.sample_weight * np.abs(problem.y)
         size = problem.at_rows(np.abs(z) + start) @ np.sqrt(row_squares(problem.X))
         z = problem.at_rows(z)
@@ -108,6 +113,7 @@ class Task:
             norm = self.solver.dual_norm(z)
         else:
             norm = pricing(problem, z, nothing.U, nothing.signs, run_whole, effort=4)[0]
+        norm = max(norm, skip)
         return norm if norm > _ROUNDING * size else 0.0
 
     def start(self, network: Network | None) -> Neurons:
@@ -162,6 +168,19 @@ def anew(
     if isinstance(pricing, CellPricing):
         return replace(pricing, search=replace(pricing.search, maxima=[]))
     return pricing
+
+
+def _with_skip(problem: Problem, coordinates: Coordinates, skip: str) -> Problem:
+    """Return the problem with a linear skip connection from its features."""
+    if skip == "none":
+        return problem
+    features = problem.X[:, :-1] if coordinates.ones else problem.X
+    free = skip == "free"
+    connection = Skip.of(features, free=free, constant=problem.intercept)
+    problem = replace(problem, skip=connection)
+    if free:
+        check_attained(problem.loss, problem.y, problem.sample_weight, problem.free)
+    return problem
 
 
 def _crossing_solver(

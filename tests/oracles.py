@@ -50,10 +50,11 @@ def squares(network, bias, gated):
 
 def predict(network, X):
     hidden = X @ network.hidden_weights.T + network.hidden_bias
+    linear = network.output_bias + (0.0 if network.skip is None else X @ network.skip)
     if network.gates is None:
-        return np.maximum(hidden, 0.0) @ network.output_weights + network.output_bias
+        return np.maximum(hidden, 0.0) @ network.output_weights + linear
     on = X @ network.gates.T + network.gate_bias >= 0.0
-    return (hidden * on) @ network.output_weights + network.output_bias
+    return (hidden * on) @ network.output_weights + linear
 
 
 def objective(result, X, y, bias, gated=False, weights=None):
@@ -159,9 +160,13 @@ def loss_object(name):
 
 def conic_optimum(
     X, y, dense, beta, cones, intercept=False, free_bias=False, weights=None, ridge=0.0,
-    group_weights=None, loss="squared",
+    group_weights=None, loss="squared", skip="none", skip_columns=None,
+    digits=None,
 ):  # fmt: skip
-    """The optimum of the program over given patterns, by cvxpy and Clarabel."""
+    """The optimum of the program over given patterns, by cvxpy and Clarabel.
+
+    ``skip``: "free" or "decayed" adds ``skip_columns @ c``. ``digits``: what Clarabel goes for.
+    """
     import cvxpy as cp
 
     weights = np.ones(len(X)) if weights is None else np.asarray(weights)
@@ -169,6 +174,10 @@ def conic_optimum(
     X, y, dense, weights = X[kept], y[kept], dense[:, kept], weights[kept]
     b = cp.Variable() if intercept else 0.0
     prediction, penalty, constraints = b, 0.0, []
+    if skip != "none":
+        c = cp.Variable(skip_columns.shape[1])
+        prediction = prediction + skip_columns[kept] @ c
+        penalty = beta * cp.norm(c) if skip == "decayed" else 0.0
     omega = np.ones(len(dense)) if group_weights is None else group_weights
     groups = itertools.product(zip(dense, omega, strict=True), (1.0, -1.0) if cones else (1.0,))
     for (pattern, weight), sign in groups:
@@ -179,6 +188,6 @@ def conic_optimum(
         if cones:
             constraints.append((np.where(pattern, 1.0, -1.0)[:, np.newaxis] * X) @ u >= 0)
     total = weights / weights.sum() @ conic_losses(loss, prediction, y)
-    digits = 1e-10 if loss == "squared" else 1e-8
+    digits = digits or (1e-10 if loss == "squared" else 1e-8)
     accuracy = {f"tol_{name}": digits for name in ("gap_abs", "gap_rel", "feas")}
     return cp.Problem(cp.Minimize(total + penalty), constraints).solve("CLARABEL", **accuracy)

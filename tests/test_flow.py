@@ -38,6 +38,8 @@ LEVEL = {
     "neurons": 5,
     "quadratic_model": 5,
     "dual_box": 5,
+    "dual_linear": 5,
+    "linear": 3,
     "spectral": 3,
     "extrapolation": 3,
     "nuclear_problem": 6,

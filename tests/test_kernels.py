@@ -180,15 +180,23 @@ def start_of_refine(kernels, mode, free_bias, seed=0):
     return X, y, residual, U, signs, packed, tight
 
 
-def call_refine(kernels, start, beta, free_bias, mode, max_sweeps=100, max_size=1000):
+def constants(n, free):
+    """The free columns: ones, or none."""
+    return np.ones((n, int(free)))
+
+
+def call_refine(
+    kernels, start, beta, free_bias, mode, max_sweeps=100, max_size=1000, free=None, columns=None
+):
     X, _, residual, U, signs, packed, tight = start
     weights = np.full(len(X), 1.0 / len(X))
     if mode == kernels.CROSSING:
         packed = packed[:0]
+    free = constants(len(X), free_bias) if free is None else free
+    columns = np.zeros((len(X), 0)) if columns is None else columns
     return kernels.refine(
-        X, weights, residual, U, signs, packed, tight, np.full(len(U), beta), 0.0, free_bias,
-        free_bias, mode, 1e-13,
-        max_sweeps, max_size, 1e12, NEVER,
+        X, weights, residual, U, signs, packed, tight, np.full(len(U), beta), 0.0, free, columns,
+        np.zeros(columns.shape[1]), beta, free_bias, mode, 1e-13, max_sweeps, max_size, 1e12, NEVER,
     )  # fmt: skip
 
 
@@ -202,7 +210,10 @@ def test_refine(kernels, mode, free_bias, seed):
     X, y, residual, U, signs, packed, _ = start
     weights, beta = np.full(len(X), 1.0 / len(X)), 0.005
     before = [array.copy() for array in start]
-    kept, new_U, tight, rest, shift, decrease = call_refine(kernels, start, beta, free_bias, mode)
+    kept, new_U, tight, rest, shift, _, decrease = call_refine(
+        kernels, start, beta, free_bias, mode
+    )
+    shift = float(shift.sum())  # one entry, or none
     for array, copy in zip(start, before, strict=True):
         np.testing.assert_array_equal(array, copy)  # inputs are only read
 
@@ -223,7 +234,7 @@ def test_refine(kernels, mode, free_bias, seed):
     if mode == kernels.FIXED:
         sides = np.where(kernels.unpack(packed[kept], len(X)), 1.0, -1.0)
         assert (sides * (new_U @ X.T) >= -1e-12).all()
-    _, _, _, _, _, again = call_refine(
+    *_, again = call_refine(
         kernels,
         (X, y, rest + shift, new_U, signs[kept], packed[kept], tight),
         beta,
@@ -237,7 +248,7 @@ def test_refine_reaches_the_optimum_of_a_group_lasso(kernels):
     """Optimality conditions of the groups that stayed: D X^T r / n = beta u / ||u||."""
     start = start_of_refine(kernels, kernels.GATED, False)
     X, packed, signs = start[0], start[5], start[4]
-    kept, U, _, rest, _, _ = call_refine(kernels, start, 0.005, False, kernels.GATED)
+    kept, U, _, rest, *_ = call_refine(kernels, start, 0.005, False, kernels.GATED)
     gradients = kernels.gate_gradients(X, packed[kept], rest / len(X), 1) * signs[kept, None]
     np.testing.assert_allclose(gradients, 0.005 * unit(U, False), atol=1e-9)
 
@@ -255,7 +266,7 @@ def test_refine_merges_neurons_of_one_cell(kernels, free_bias):
     """The halves of an optimal neuron become one again."""
     X, y, residual, U, _, packed, tight = start_of_refine(kernels, kernels.CROSSING, free_bias)
     one = (X, y, y - np.maximum(X @ U[0], 0.0), U[:1], np.ones(1), packed[:0], tight[:1])
-    _, U, tight, residual, _, _ = call_refine(kernels, one, 0.05, free_bias, kernels.CROSSING)
+    _, U, tight, residual, *_ = call_refine(kernels, one, 0.05, free_bias, kernels.CROSSING)
     halves, rows = np.repeat(0.5 * U, 2, axis=0), np.repeat(tight, 2, axis=0)
     two = (X, y, residual, halves, np.ones(2), packed[:0], rows)
     kept, merged, *_ = call_refine(kernels, two, 0.05, free_bias, kernels.CROSSING)
@@ -268,10 +279,12 @@ def test_refine_of_nothing(kernels, mode):
     X, y, _ = data()
     none = np.zeros((0, X.shape[1]))
     start = (X, y, y, none, np.zeros(0), np.zeros((0, 1), np.uint64), none.astype(np.int64))
-    kept, U, tight, rest, shift, _ = call_refine(kernels, start, 0.1, True, getattr(kernels, mode))
+    kept, U, tight, rest, shift, _, _ = call_refine(
+        kernels, start, 0.1, True, getattr(kernels, mode)
+    )
     assert len(kept) == len(U) == len(tight) == 0
     np.testing.assert_allclose(rest, y - y.mean(), atol=1e-15)
-    assert shift == pytest.approx(y.mean())
+    np.testing.assert_allclose(shift, [y.mean()])
 
 
 def test_threads_do_not_change_results(kernels, free_bias):
@@ -354,6 +367,10 @@ def test_native_refuses_wrong_shapes():
     start = start_of_refine(kernels, kernels.FIXED, False)
     with pytest.raises(ValueError, match="mode must be"):
         call_refine(kernels, start, 0.1, False, 3)
+    with pytest.raises(ValueError, match="columns has the wrong shape"):
+        call_refine(kernels, start, 0.1, False, kernels.FIXED, columns=X[:-1])
+    with pytest.raises(ValueError, match="free has the wrong shape"):
+        call_refine(kernels, start, 0.1, False, kernels.FIXED, free=np.eye(len(X))[:-1])
 
 
 def test_masked_grams(kernels):
@@ -365,22 +382,22 @@ def test_masked_grams(kernels):
     assert kernels.masked_grams(X, packed[:0], weights, 1).shape == (0, X.shape[1], X.shape[1])
 
 
-@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("n_free", [0, 1, 2])
 @pytest.mark.parametrize("ridge", [0.0, 0.01])
-def test_sweeps_over_groups_end_where_each_is_optimal(kernels, ridge, intercept):
+def test_sweeps_over_groups_end_where_each_is_optimal(kernels, ridge, n_free):
     X, y, _ = data()
     packed, n = patterns(kernels, X)[:9], len(X)
     weights, U = np.full(n, 1.0 / n), np.zeros((9, X.shape[1]))
     on, betas = kernels.unpack(packed, n), np.linspace(0.02, 0.2, 9)
     grams = kernels.masked_grams(X, packed, weights, 1)
-    arguments = (packed, grams, betas, ridge, intercept)
+    free = np.column_stack([np.ones(n), X[:, 0] ** 2 + 3.0])[:, :n_free].copy()
+    arguments = (packed, grams, betas, ridge, free)
     for array in (X, weights, y, U, packed, grams, betas):
         array.flags.writeable = False
     U, residual, shift = kernels.descend_groups(X, weights, y, U, *arguments, 3000, NEVER)
     prediction = (on * (U @ X.T)).sum(axis=0)
-    np.testing.assert_allclose(residual, y - prediction - shift, atol=1e-12)
-    assert (shift != 0.0) == intercept
-    assert abs(weights @ residual) < 1e-12 or not intercept
+    np.testing.assert_allclose(residual, y - prediction - free @ shift, atol=1e-12)
+    np.testing.assert_allclose((weights * residual) @ free, 0.0, atol=1e-12)
     sizes = np.linalg.norm(U, axis=1)
     assert 0 < (sizes > 0).sum() < 9
     for u, size, bits, beta in zip(U, sizes, on, betas, strict=True):
@@ -399,12 +416,41 @@ def test_sweeps_over_groups_agree_and_stop():
     packed, weights = patterns(native, X)[:9], np.full(len(X), 1.0 / len(X))
     grams = native.masked_grams(X, packed, weights, 1)
     np.testing.assert_allclose(jit.masked_grams(X, packed, weights, 2), grams, atol=1e-15)
-    start = X, weights, z, np.zeros((9, X.shape[1])), packed, grams, np.full(9, 0.02), 0.0, True
+    start = X, weights, z, np.zeros((9, X.shape[1])), packed, grams, np.full(9, 0.02), 0.0
+    start += (constants(len(X), True),)
     one, two = (kernels.descend_groups(*start, 5, NEVER) for kernels in (native, jit))
     for first, second in zip(one, two, strict=True):
         np.testing.assert_allclose(first, second, atol=1e-13)
     for kernels in (native, jit):
         U, residual, shift = kernels.descend_groups(*start, 5, np.ones(1, np.uint8))
         assert not U.any()
-        assert shift == 0.0
+        assert not shift.any()
         np.testing.assert_array_equal(residual, z)
+
+
+@pytest.mark.parametrize("mode", ["GATED", "FIXED", "CROSSING"])
+@pytest.mark.parametrize("n_neurons", [0, 2, None])
+def test_refine_with_a_linear_part(kernels, mode, n_neurons):
+    """The residual is orthogonal to free columns; decayed ones meet their optimality condition."""
+    mode = getattr(kernels, mode)
+    X, y, _, U, signs, packed, tight = start_of_refine(kernels, mode, False)
+    U, signs, packed, tight = (part[:n_neurons].copy() for part in (U, signs, packed, tight))
+    rng, n = np.random.default_rng(5), len(X)
+    free, columns = np.column_stack([np.ones(n), X[:, 0]]), rng.standard_normal((n, 3))
+    residual = y - signs @ outputs(kernels, X, U, mode, packed)
+    start = X, y, residual, U, signs, packed, tight
+    kept, new_U, _, rest, shift, coef, _ = call_refine(
+        kernels, start, 0.005, False, mode, 300, free=free, columns=columns
+    )
+    prediction = signs[kept] @ outputs(kernels, X, new_U, mode, packed[kept])
+    prediction += free @ shift + columns @ coef
+    np.testing.assert_allclose(rest, y - prediction, atol=1e-12)
+    np.testing.assert_allclose(free.T @ rest, 0.0, atol=1e-12)
+    pull = columns.T @ rest / n
+    np.testing.assert_allclose(pull, 0.005 * coef / np.linalg.norm(coef), atol=1e-8)
+    if mode == kernels.GATED:
+        gradients = kernels.gate_gradients(X, packed[kept], rest / n, 1) * signs[kept, None]
+        np.testing.assert_allclose(gradients, 0.005 * unit(new_U, False), atol=1e-8)
+    strong = (*start[:2], 1e-3 * residual, *start[3:])
+    *_, coef, _ = call_refine(kernels, strong, 10.0, False, mode, free=free, columns=columns)
+    assert not coef.any()  # not worth their penalty

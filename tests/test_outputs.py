@@ -194,6 +194,22 @@ def test_beta_max_paths_and_warm_starts(name, model, backend):
     assert again.n_iter <= path[-1].n_iter + 2
 
 
+def test_skip_connections(backend):
+    Y = targets("squared")
+    settings = {"beta": 0.02, "skip": "free", "random_state": 0, "backend": backend}
+    together = fit(X, Y, **settings)
+    alone = [fit(X, y, **settings) for y in Y.T]
+    assert together.objective == pytest.approx(sum(one.objective for one in alone), rel=1e-6)
+    assert together.network.skip.shape == (2, 3)
+    output = network_output(together.network, X) + X @ together.network.skip
+    expected = loss_value("squared", output, Y, np.full(14, 1 / 14))
+    penalty = 0.01 * oracles.squares(together.network, "free", False)
+    assert together.objective == pytest.approx(expected + penalty, rel=1e-9)
+    for refused in ({"loss": "softmax"}, {"model": "gated_relu"}):
+        with pytest.raises(ValueError, match="skip with several outputs needs model='relu'"):
+            fit(X, targets("softmax"), **settings, **refused)
+
+
 def test_two_classes_of_softmax_are_logistic():
     """Both outputs share the score, so that the penalty is that of half of it each."""
     y = oracles.targets("logistic", f)

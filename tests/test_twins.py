@@ -95,6 +95,7 @@ TWINS = [
     ("pyconvex/backends/jit_neuron.py", "cpp/src/neuron.hpp", {
         "MOVING": "kMoving", "FLOAT": "kFloat", "ROUNDING": "kRounding", "RELEASE": "kRelease",
     }),
+    ("pyconvex/backends/jit_linear.py", "cpp/src/linear.cpp", {"DEPENDENT": "kDependent"}),
     ("pyconvex/backends/jit_newton.py", "cpp/src/newton.cpp", {"VANISHED": "kVanished"}),
     ("pyconvex/backends/jit_hull.py", "cpp/src/hull.cpp", {"FLAT": "kFlat"}),
     ("pyconvex/backends/jit_zonotopes.py", "cpp/src/zonotope.hpp", {

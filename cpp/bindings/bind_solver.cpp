@@ -22,10 +22,22 @@ Integers to_array(const TightRows& tight) {
   return array;
 }
 
+Doubles to_array(const Eigen::VectorXd& vector) {
+  return Doubles(vector.size(), vector.data());
+}
+
+LinearColumns as_linear(const Doubles& free, Index n) {
+  LinearColumns linear;
+  linear.free = as_matrix(free, "free");
+  require_shape(free, {n, std::min(n, linear.free.cols)}, "free");
+  return linear;
+}
+
 py::tuple refine(const Doubles& X, const Doubles& sample_weight, const Doubles& residual,
                  const Doubles& U, const Doubles& signs, const Bits& packed, const Integers& tight,
-                 const Doubles& betas, double ridge, bool intercept, bool free_bias, int mode,
-                 double tol, Index max_sweeps, Index max_size, double max_work,
+                 const Doubles& betas, double ridge, const Doubles& free, const Doubles& columns,
+                 const Doubles& coef, double column_beta, bool free_bias, int mode, double tol,
+                 Index max_sweeps, Index max_size, double max_work,
                  const Array<unsigned char>& stop) {
   const MatrixView x = as_matrix(X, "X");
   const MatrixView u = as_matrix(U, "U");
@@ -37,18 +49,24 @@ py::tuple refine(const Doubles& X, const Doubles& sample_weight, const Doubles& 
   require_shape(betas, {u.rows}, "betas");
   require_shape(packed, {rule == Mode::crossing ? 0 : u.rows, words_per_pattern(x.rows)}, "packed");
   require_shape(tight, {u.rows, x.cols}, "tight");
+  LinearColumns linear = as_linear(free, x.rows);
+  linear.decayed = as_matrix(columns, "columns");
+  linear.coef = coef.data();
+  linear.beta = column_beta;
+  require_shape(columns, {x.rows, linear.decayed.cols}, "columns");
+  require_shape(coef, {linear.decayed.cols}, "coef");
   const StopFlag flag = as_stop_flag(stop);
   Refined found;
   {
     const py::gil_scoped_release unlocked;
     found = pyconvex::refine(x, sample_weight.data(), residual.data(), u, signs.data(),
-                             packed.data(), tight.data(), betas.data(), ridge, intercept, free_bias,
+                             packed.data(), tight.data(), betas.data(), ridge, linear, free_bias,
                              rule, tol, max_sweeps, max_size, max_work, flag);
   }
   const MatrixView weights{found.U.data(), found.U.rows(), found.U.cols()};
-  const Doubles rest(found.residual.size(), found.residual.data());
   return py::make_tuple(bindings::to_array(found.kept), bindings::to_array(weights),
-                        to_array(found.tight), rest, found.shift, found.decrease);
+                        to_array(found.tight), to_array(found.residual), to_array(found.free),
+                        to_array(found.coef), found.decrease);
 }
 
 template <class T>
@@ -69,7 +87,7 @@ Doubles masked_grams(const Array<T>& X, const Bits& packed, const Doubles& sampl
 template <class T>
 py::tuple descend_groups(const Array<T>& X, const Doubles& sample_weight, const Doubles& residual,
                          const Doubles& U, const Bits& packed, const Doubles& grams,
-                         const Doubles& betas, double ridge, bool intercept, Index n_sweeps,
+                         const Doubles& betas, double ridge, const Doubles& free, Index n_sweeps,
                          const Array<unsigned char>& stop) {
   const View<T> x = as_matrix(X, "X");
   const MatrixView u = as_matrix(U, "U");
@@ -84,12 +102,14 @@ py::tuple descend_groups(const Array<T>& X, const Doubles& sample_weight, const 
   std::copy_n(residual.data(), x.rows, rest.mutable_data());
   double *weights_out = weights.mutable_data(), *rest_out = rest.mutable_data();
   const StopFlag flag = as_stop_flag(stop);
-  double shift = 0.0;
+  const LinearColumns linear = as_linear(free, x.rows);
+  Doubles shift(linear.free.cols);
+  double* shift_out = shift.mutable_data();
   {
     const py::gil_scoped_release unlocked;
-    shift = pyconvex::descend_groups(x, sample_weight.data(), packed.data(), grams.data(), u.rows,
-                                     betas.data(), ridge, intercept, n_sweeps, weights_out,
-                                     rest_out, flag);
+    pyconvex::descend_groups(x, sample_weight.data(), packed.data(), grams.data(), u.rows,
+                             betas.data(), ridge, linear, n_sweeps, weights_out, rest_out, flag,
+                             shift_out);
   }
   return py::make_tuple(weights, rest, shift);
 }
@@ -101,8 +121,8 @@ void bind_groups(py::module_& m) {
   m.def("descend_groups", &descend_groups<T>, py::arg("X").noconvert(),
         py::arg("sample_weight").noconvert(), py::arg("residual").noconvert(),
         py::arg("U").noconvert(), py::arg("packed").noconvert(), py::arg("grams").noconvert(),
-        py::arg("betas").noconvert(), py::arg("ridge"), py::arg("intercept"), py::arg("n_sweeps"),
-        py::arg("stop").noconvert());
+        py::arg("betas").noconvert(), py::arg("ridge"), py::arg("free").noconvert(),
+        py::arg("n_sweeps"), py::arg("stop").noconvert());
 }
 
 }  // namespace
@@ -114,7 +134,8 @@ void bind_solver(py::module_& m) {
   m.def("refine", &refine, py::arg("X").noconvert(), py::arg("sample_weight").noconvert(),
         py::arg("residual").noconvert(), py::arg("U").noconvert(), py::arg("signs").noconvert(),
         py::arg("packed").noconvert(), py::arg("tight").noconvert(), py::arg("betas").noconvert(),
-        py::arg("ridge"), py::arg("intercept"), py::arg("free_bias"), py::arg("mode"),
+        py::arg("ridge"), py::arg("free").noconvert(), py::arg("columns").noconvert(),
+        py::arg("coef").noconvert(), py::arg("column_beta"), py::arg("free_bias"), py::arg("mode"),
         py::arg("tol"), py::arg("max_sweeps"), py::arg("max_size"), py::arg("max_work"),
         py::arg("stop").noconvert());
   bind_groups<double>(m);

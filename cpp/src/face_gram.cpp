@@ -69,8 +69,8 @@ void FaceGram::lay_out(const Refinement& state) {
       source_.push_back(same ? old_offsets[from] + k : -1);
     }
   }
-  if (state.intercept) {
-    source_.push_back(old_size - 1);  // always the last column; -1 at first
+  for (Index c = state.linear.size(); c > 0; --c) {
+    source_.push_back(old_size - c);  // always the last columns; negative at first
   }
 }
 
@@ -87,8 +87,8 @@ void FaceGram::fill_columns(const Refinement& state) {
     const Index from = source_[static_cast<std::size_t>(c)];
     if (from >= 0) {
       Z.col(c) = old_Z_.as<MatrixXd>(n_, from + 1).col(from);
-    } else if (state.intercept && c == size() - 1) {
-      Z.col(c) = root;
+    } else if (c >= size() - state.linear.size()) {
+      Z.col(c) = root.cwiseProduct(state.linear.column(c - size() + state.linear.size()));
     }
   }
 }

@@ -9,8 +9,8 @@ namespace pyconvex {
 
 struct Refinement;
 
-/// Z^T W Z of the columns Z = [s_j D_j X B_j, 1], kept from one Newton step to the next: most
-/// neurons stay in their cell and on their face, so few columns change.
+/// Z^T W Z of the columns Z = [s_j D_j X B_j, those of the linear part], kept from one Newton step
+/// to the next: most neurons stay in their cell and on their face, so few columns change.
 class FaceGram {
  public:
   /// Follow the neurons: compute what changed, move the rest to its new place.

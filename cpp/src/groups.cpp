@@ -67,8 +67,9 @@ bool Groups<T>::update(Index j, double beta) {
 
 template <class T>
 double sweep(View<T> X, const double* sample_weight, const std::uint64_t* packed,
-             const double* grams, Index m, const double* betas, double ridge, bool intercept,
-             Index n_sweeps, double* U, double* residual, StopFlag stop) {
+             const double* grams, Index m, const double* betas, double ridge,
+             const LinearColumns& free, Index n_sweeps, double* U, double* residual, StopFlag stop,
+             double* free_shift) {
   const Index n = X.rows, p = X.cols;
   Groups<T> groups{Eigen::Map<const RowMatrixOf<T>>(X.data, n, p).transpose(),
                    {sample_weight, n},
@@ -83,17 +84,19 @@ double sweep(View<T> X, const double* sample_weight, const std::uint64_t* packed
   for (Index j = 0; j < m; ++j) {
     unpack_bits(packed + j * words_per_pattern(n), n, groups.on.row(j).data());
   }
-  double shift = 0.0;
+  Linear linear(free, groups.sample_weight);
   for (Index sweep = 0; sweep < n_sweeps; ++sweep) {
     for (Index j = 0; j < m && !stop.is_set(); ++j) {
-      if (groups.update(j, betas[j]) && intercept) {
-        const double mean = groups.sample_weight.dot(groups.residual);
-        groups.residual.array() -= mean;
-        shift += mean;
+      if (groups.update(j, betas[j])) {
+        linear.centre(groups.residual);
       }
     }
   }
-  return shift;
+  const VectorXd shift = linear.free_shift();
+  if (free_shift != nullptr) {
+    std::copy_n(shift.data() + shift.size() - free.free.cols, free.free.cols, free_shift);
+  }
+  return free.constant ? shift[0] : 0.0;
 }
 
 // The Gram of one pattern: its rows are gathered in `rows` (p x kRows), a part of them at a time.
@@ -143,16 +146,18 @@ void masked_grams(FloatView X, const std::uint64_t* packed, Index n_patterns,
 
 double descend_groups(MatrixView X, const double* sample_weight, const std::uint64_t* packed,
                       const double* grams, Index m, const double* betas, double ridge,
-                      bool intercept, Index n_sweeps, double* U, double* residual, StopFlag stop) {
-  return sweep(X, sample_weight, packed, grams, m, betas, ridge, intercept, n_sweeps, U, residual,
-               stop);
+                      const LinearColumns& free, Index n_sweeps, double* U, double* residual,
+                      StopFlag stop, double* free_shift) {
+  return sweep(X, sample_weight, packed, grams, m, betas, ridge, free, n_sweeps, U, residual, stop,
+               free_shift);
 }
 
 double descend_groups(FloatView X, const double* sample_weight, const std::uint64_t* packed,
                       const double* grams, Index m, const double* betas, double ridge,
-                      bool intercept, Index n_sweeps, double* U, double* residual, StopFlag stop) {
-  return sweep(X, sample_weight, packed, grams, m, betas, ridge, intercept, n_sweeps, U, residual,
-               stop);
+                      const LinearColumns& free, Index n_sweeps, double* U, double* residual,
+                      StopFlag stop, double* free_shift) {
+  return sweep(X, sample_weight, packed, grams, m, betas, ridge, free, n_sweeps, U, residual, stop,
+               free_shift);
 }
 
 }  // namespace pyconvex

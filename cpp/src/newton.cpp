@@ -25,7 +25,7 @@ struct JointLine {
   Eigen::Map<RowMatrix> a, b;  // preactivations of U and of the directions (m x n)
   VectorXd fit;                // derivative of the prediction
   VectorXd rest;               // residual at t = 0 of the linear piece that t is in
-  VectorXd uu, up, pp;         // penalised inner products
+  VectorXd betas, uu, up, pp;  // penalties and inner products; last those of decayed columns
   double slope = 0.0, curve = 0.0;
   Kinks kinks;  // a heap; the second part is j * n + i
 
@@ -53,7 +53,7 @@ JointLine::JointLine(Refinement& state_, const Direction& direction)
   const Index m = neurons.size(), n = state.X.rows(), p = state.X.cols();
   preactivations(state, neurons.U, a.data());
   preactivations(state, directions, b.data());
-  fit.setConstant(n, direction.intercept);
+  fit = state.linear.columns * direction.decayed + state.linear.basis * direction.free;
   for (Index j = 0; j < m; ++j) {
     for (Index k = 0; k < p && neurons.tight(j, k) >= 0; ++k) {
       b(j, neurons.tight(j, k)) = 0.0;
@@ -64,9 +64,12 @@ JointLine::JointLine(Refinement& state_, const Direction& direction)
   const Index counted = state.free_bias ? p - 1 : p;
   const auto W = neurons.U.leftCols(counted);
   const auto D = directions.leftCols(counted);
-  uu = W.rowwise().squaredNorm();
-  up = W.cwiseProduct(D).rowwise().sum();
-  pp = D.rowwise().squaredNorm();
+  const VectorXd& coef = state.linear.coef;
+  betas.resize(m + 1), uu.resize(m + 1), up.resize(m + 1), pp.resize(m + 1);
+  betas << neurons.betas, state.linear.beta;
+  uu << W.rowwise().squaredNorm(), coef.squaredNorm();
+  up << W.cwiseProduct(D).rowwise().sum(), coef.dot(direction.decayed);
+  pp << D.rowwise().squaredNorm(), direction.decayed.squaredNorm();
   const VectorXd weighted = state.sample_weight.cwiseProduct(fit);
   slope = -weighted.dot(state.residual) + state.ridge * neurons.U.cwiseProduct(directions).sum();
   curve = weighted.dot(fit) + state.ridge * directions.squaredNorm();
@@ -107,7 +110,7 @@ void JointLine::collect_kinks(Index j) {
 double JointLine::slope_at(double t) const {
   double total = slope + t * curve;
   for (Index j = 0; j < uu.size(); ++j) {
-    total += norm_slope(state.neurons.betas[j], uu[j], up[j], pp[j], t);
+    total += norm_slope(betas[j], uu[j], up[j], pp[j], t);
   }
   return total;
 }
@@ -125,7 +128,7 @@ double JointLine::first_zero(double low, double high) const {
 JointLine::Stop JointLine::search(double decrement) {
   const Index n = state.X.rows();
   const bool wall = !kinks.empty() && kinks.front().first <= 1.0;
-  if (!wall && decrement <= kPolish * state.neurons.betas.dot(uu.cwiseSqrt())) {
+  if (!wall && decrement <= kPolish * betas.dot(uu.cwiseSqrt())) {
     return {1.0, -1, -1};
   }
   double low = 0.0;
@@ -190,6 +193,20 @@ void move(Refinement& state, Index j, const Eigen::RowVectorXd& step, Index row,
   }
 }
 
+// Move the coefficients of the decayed columns.
+void move(Linear& linear, const VectorXd& step, double largest, VectorXd& residual) {
+  if (!linear.used()) {
+    return;
+  }
+  const double before = linear.coef.squaredNorm();
+  linear.coef += step;
+  residual.noalias() -= linear.columns * step;
+  if (vanished(linear.coef.squaredNorm(), before, largest)) {
+    residual.noalias() += linear.columns * linear.coef;
+    linear.coef.setZero();
+  }
+}
+
 // Coordinates of all faces together.
 Index face_size(const Neurons& neurons) {
   return neurons.U.size() - (neurons.tight.array() >= 0).count();
@@ -209,11 +226,12 @@ NewtonCost newton_cost(const Refinement& state) {
   if (by_samples(state, size)) {
     return {n * n * (2.0 * (m + p) + 0.7 * n), state.X.rows() + state.neurons.size()};
   }
-  const auto K = static_cast<double>(size);
-  return {n * K * K + K * K * K / 3.0, size};
+  const Index all = size + state.linear.size();
+  const auto K = static_cast<double>(all);
+  return {n * K * K + K * K * K / 3.0, all};
 }
 
-NewtonStep newton(Refinement& state) {
+double newton(Refinement& state) {
   const Index m = state.neurons.size();
   const Direction direction =
       by_samples(state, face_size(state.neurons)) ? sample_direction(state) : face_direction(state);
@@ -230,7 +248,9 @@ NewtonStep newton(Refinement& state) {
       state.add_output(j, line.a.row(j).data(), -1.0);
     }
   }
-  return {direction.decrement, state.centre()};
+  move(state.linear, stop.t * direction.decayed, line.uu.maxCoeff(), state.residual);
+  state.linear.centre(state.residual);
+  return direction.decrement;
 }
 
 }  // namespace pyconvex

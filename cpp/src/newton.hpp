@@ -15,7 +15,7 @@ struct NewtonBuffers {
 struct Refinement : Samples {
   Eigen::VectorXd sample_weight;
   double ridge;
-  bool intercept;
+  Linear linear;
   bool free_bias;
   Mode mode;
   Neurons neurons;
@@ -28,14 +28,13 @@ struct Refinement : Samples {
   void add_output(Index j, double sign);
   /// The same given its preactivations a.
   void add_output(Index j, const double* a, double sign);
-  /// Refit the intercept exactly: take the weighted mean off the residual and return it.
-  double centre();
 };
 
-/// Where a Newton step goes: the weights' part (m x p), the intercept's, -gradient . step.
+/// Where a Newton step goes: the weights' part (m x p), those of the decayed and of the free
+/// columns of the output, -gradient . step.
 struct Direction {
   RowMatrix U;
-  double intercept = 0.0;
+  Eigen::VectorXd decayed, free;
   double decrement = 0.0;
 };
 
@@ -45,13 +44,9 @@ Direction face_direction(Refinement& state);
 /// The same direction for gated neurons from a system with one unknown per sample.
 Direction sample_direction(const Refinement& state);
 
-/// What a Newton step promised (-gradient . step) and the change of the intercept.
-struct NewtonStep {
-  double decrement;
-  double shift;
-};
-/// One joint Newton step; changes the residual, weights, bits and tight rows.
-NewtonStep newton(Refinement& state);
+/// One joint Newton step; changes the residual, weights, bits and tight rows. Returns what it
+/// promised, -gradient . step.
+double newton(Refinement& state);
 
 /// Flops of a joint Newton step and the side of its system.
 struct NewtonCost {

@@ -32,8 +32,8 @@ VectorXd solve(const Eigen::Ref<const MatrixXd>& matrix, const VectorXd& right, 
 }
 
 // The system in the coordinates of the faces. The Hessian is Z^T W Z plus the blocks
-// beta_j (I - w w^T) / ||u_j|| + ridge I, with Z = [s_j D_j X B_j, 1]; only its lower triangle is
-// filled.
+// beta_j (I - w w^T) / ||u_j|| + ridge I, with Z = [s_j D_j X B_j, decayed columns, basis of the
+// free ones]; only its lower triangle is filled. Decayed columns that are not in use stay so.
 struct FaceSystem {
   VectorXd gradient;
   Eigen::Map<MatrixXd> hessian;
@@ -42,6 +42,7 @@ struct FaceSystem {
 
  private:
   void add_penalty(const Refinement& state, Index j);
+  void add_linear(const Linear& linear);
 };
 
 FaceSystem::FaceSystem(Refinement& state)
@@ -53,6 +54,7 @@ FaceSystem::FaceSystem(Refinement& state)
   }
   const VectorXd weighted = state.sample_weight.cwiseSqrt().cwiseProduct(state.residual);
   gradient.noalias() -= state.faces.columns().transpose() * weighted;
+  add_linear(state.linear);
   damp(hessian);
 }
 
@@ -78,6 +80,26 @@ void FaceSystem::add_penalty(const Refinement& state, Index j) {
   block.diagonal().array() += state.ridge;
 }
 
+// The penalty of the decayed columns; zeros where those are not in use.
+void FaceSystem::add_linear(const Linear& linear) {
+  const Index q = linear.n_decayed(), low = gradient.size() - linear.size();
+  if (q == 0) {
+    return;
+  }
+  if (!linear.used()) {
+    hessian.middleRows(low, q).leftCols(low + q).setZero();
+    hessian.middleCols(low, q).bottomRows(linear.n_free()).setZero();
+    gradient.segment(low, q).setZero();
+    return;
+  }
+  const double size = linear.coef.norm(), curvature = linear.beta / size;
+  const VectorXd w = linear.coef / size;
+  gradient.segment(low, q) += linear.beta * w;
+  auto block = hessian.block(low, low, q, q);
+  block -= curvature * w * w.transpose();
+  block.diagonal().array() += curvature;
+}
+
 }  // namespace
 
 Direction face_direction(Refinement& state) {
@@ -90,7 +112,8 @@ Direction face_direction(Refinement& state) {
     const MatrixXd& B = state.faces.basis(j);
     direction.U.row(j) = B * step.segment(state.faces.offset(j), B.cols());
   }
-  direction.intercept = state.intercept ? step[step.size() - 1] : 0.0;
+  direction.decayed = step.tail(state.linear.size()).head(state.linear.n_decayed());
+  direction.free = step.tail(state.linear.n_free());
   direction.decrement = -system.gradient.dot(step);
   return direction;
 }
@@ -116,6 +139,25 @@ struct Masks {
   }
 };
 
+// Decayed columns in use, as one more group.
+struct LinearGroup {
+  MatrixXd columns;       // times the roots of the weights (n x q)
+  VectorXd unit;          // direction of the coefficients
+  VectorXd pull;          // minus the gradient
+  double softness = 0.0;  // ||coef|| / beta
+
+  LinearGroup(const Linear& linear, const VectorXd& root, const VectorXd& residual) {
+    if (!linear.used()) {
+      return;
+    }
+    const double size = linear.coef.norm();
+    columns = root.asDiagonal() * linear.columns;
+    unit = linear.coef / size;
+    softness = size / linear.beta;
+    pull = columns.transpose() * root.cwiseProduct(residual) - linear.beta * unit;
+  }
+};
+
 // I + (X X^T) o (M^T diag(1 / c) M), the lower triangle.
 MatrixXd sample_system(const Refinement& state, const Masks& masks) {
   const Index n = state.X.rows();
@@ -133,28 +175,35 @@ MatrixXd sample_system(const Refinement& state, const Masks& masks) {
 // With b_j = beta_j / ||u_j||, c_j = b_j + ridge, w_j = u_j / ||u_j|| the Hessian is the block
 // diagonal of c_j I, plus Z^T Z, less sum_j b_j w_j w_j^T. Eliminating the blocks leaves y = Z step
 // from S y = ..., S = I + sum_j Z_j Z_j^T / c_j, bordered by the outputs E of the w_j and the
-// intercept. The unknowns tau of the border are (b_j / c_j) w_j . step_j.
+// free columns. The unknowns tau of the border are (b_j / c_j) w_j . step_j. Decayed columns in use
+// are one more group, without ridge.
 Direction sample_direction(const Refinement& state) {
   const Masks masks(state);
   const Index n = state.X.rows(), m = state.neurons.size();
-  const Index n_border = m + (state.intercept ? 1 : 0);
+  const Linear& linear = state.linear;
+  const Index used = linear.used() ? 1 : 0, n_border = m + used + linear.n_free();
   RowMatrix pull = masks.rows * masks.root.cwiseProduct(state.residual).asDiagonal() * state.X;
   pull -= state.neurons.betas.asDiagonal() * masks.w;  // minus the gradient
   pull -= state.ridge * state.neurons.U;
-  const double shift_pull = state.sample_weight.dot(state.residual);
+  const VectorXd free_pull = linear.weighted.transpose() * state.residual;
   MatrixXd E(n, n_border);
   VectorXd target(n_border);
   E.leftCols(m) = preactivations(state, masks.w).cwiseProduct(masks.rows).transpose();
   target.head(m) = masks.w.cwiseProduct(pull).rowwise().sum();
-  if (state.intercept) {
-    E.col(m) = masks.root;
-    target[m] = shift_pull;
-  }
+  E.rightCols(linear.n_free()) = masks.root.asDiagonal() * linear.basis;
+  target.tail(linear.n_free()) = free_pull;
   const VectorXd softness = masks.c.cwiseInverse();
   const RowMatrix outputs = preactivations(state, pull).cwiseProduct(masks.rows);
   MatrixXd S = sample_system(state, masks);
-  dense().factor(S.data(), n);  // at least the identity
   VectorXd along = outputs.transpose() * softness;
+  const LinearGroup group(linear, masks.root, state.residual);
+  if (used != 0) {
+    S.triangularView<Eigen::Lower>() += group.softness * group.columns * group.columns.transpose();
+    E.col(m) = group.columns * group.unit;
+    target[m] = group.unit.dot(group.pull);
+    along += group.softness * (group.columns * group.pull);
+  }
+  dense().factor(S.data(), n);  // at least the identity
   dense().solve_factor(S.data(), n, along.data(), 1);
   MatrixXd solved = E;
   dense().solve_factor(S.data(), n, solved.data(), n_border);
@@ -167,8 +216,14 @@ Direction sample_direction(const Refinement& state) {
   Direction direction;
   direction.U = softness.asDiagonal() * (pull - masks.rows * y.asDiagonal() * state.X);
   direction.U += tau.head(m).asDiagonal() * masks.w;
-  direction.intercept = state.intercept ? tau[m] : 0.0;
-  direction.decrement = direction.U.cwiseProduct(pull).sum() + direction.intercept * shift_pull;
+  direction.free = tau.tail(linear.n_free());
+  direction.decrement = direction.U.cwiseProduct(pull).sum() + direction.free.dot(free_pull);
+  direction.decayed.setZero(linear.n_decayed());
+  if (used != 0) {
+    direction.decayed = group.softness * (group.pull - group.columns.transpose() * y);
+    direction.decayed += tau[m] * group.unit;
+    direction.decrement += direction.decayed.dot(group.pull);
+  }
   return direction;
 }
 

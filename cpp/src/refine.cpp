@@ -49,15 +49,6 @@ void Refinement::add_output(Index j, const double* a, double sign) {
   pyconvex::add_output(a, mask, sign * neurons.signs[j], X.rows(), residual.data());
 }
 
-double Refinement::centre() {
-  if (!intercept) {
-    return 0.0;
-  }
-  const double mean = sample_weight.dot(residual);
-  residual.array() -= mean;
-  return mean;
-}
-
 double objective(const VectorXd& residual, const ConstVector& sample_weight, const RowMatrix& U,
                  const ConstVector& betas, double ridge, bool free_bias) {
   const Index counted = free_bias ? U.cols() - 1 : U.cols();
@@ -84,16 +75,16 @@ struct Budget {
 
 double objective(const Refinement& state) {
   return pyconvex::objective(state.residual, state.sample_weight, state.neurons.U,
-                             state.neurons.betas, state.ridge, state.free_bias);
+                             state.neurons.betas, state.ridge, state.free_bias) +
+         state.linear.penalty();
 }
 
-// One pass of exact block updates; returns the change of the intercept.
-double sweep(Refinement& state) {
+// One pass of exact block updates.
+void sweep(Refinement& state) {
   Neurons& neurons = state.neurons;
   const Index p = state.X.cols();
   MatrixXd H(p, p);
   VectorXd slopes, u;
-  double shift = 0.0;
   for (Index j = 0; j < neurons.size() && !state.work.stop.is_set(); ++j) {
     bool* on = neurons.on.row(j).data();
     std::int64_t* tight = neurons.tight.row(j).data();
@@ -110,9 +101,10 @@ double sweep(Refinement& state) {
     }
     neurons.U.row(j) = u;
     state.add_output(j, -1.0);
-    shift += state.centre();
+    state.linear.centre(state.residual);
   }
-  return shift;
+  state.linear.descend(state.residual, state.sample_weight);
+  state.linear.centre(state.residual);
 }
 
 // Preactivations (m x n), with rounding errors around zero set to zero.
@@ -162,44 +154,41 @@ struct Sweep {
 };
 
 // Newton steps while they pay, see `refine`; changes `rate`, what they gained per flop, and
-// `value`, the objective. Returns the flops spent and the change of the intercept.
-struct Spent {
-  double work = 0.0;
-  double shift = 0.0;
-};
-Spent newton_steps(Refinement& state, const Budget& budget, const Sweep& last, double& rate,
-                   double& value) {
-  Spent spent;
+// `value`, the objective. Returns the flops spent.
+double newton_steps(Refinement& state, const Budget& budget, const Sweep& last, double& rate,
+                    double& value) {
+  double spent = 0.0;
   const double after_sweep = value;
   for (int steps = 0; !state.work.stop.is_set(); ++steps) {
     state.neurons.drop_zeros();
     const NewtonCost cost = newton_cost(state);
     const bool enough = state.mode == Mode::crossing ? steps == kWalls : rate < last.rate();
-    if (enough || state.neurons.size() == 0 || cost.size > budget.max_size ||
-        spent.work > budget.work_left) {
+    const bool nothing = state.neurons.size() == 0 && !state.linear.used();
+    if (enough || nothing || cost.size > budget.max_size || spent > budget.work_left) {
       break;
     }
     const Neurons neurons = state.neurons;
-    const VectorXd residual = state.residual;
-    const NewtonStep step = newton(state);
-    spent.work += cost.work;
+    const VectorXd residual = state.residual, coef = state.linear.coef, shift = state.linear.shift;
+    const double decrement = newton(state);
+    spent += cost.work;
     const double start = value;
     value = objective(state);
     if (value > start * (1.0 + kRise)) {  // the system was too ill-conditioned
       state.neurons = neurons;
       state.residual = residual;
+      state.linear.coef = coef;
+      state.linear.shift = shift;
       value = start;
       break;
     }
-    spent.shift += step.shift;
-    const bool stuck = state.mode == Mode::gated && start - value <= kStuck * step.decrement;
+    const bool stuck = state.mode == Mode::gated && start - value <= kStuck * decrement;
     const bool little =
-        state.mode == Mode::crossing && cost.work > last.work && step.decrement < last.gain;
-    if (step.decrement <= budget.tol || stuck || little) {
+        state.mode == Mode::crossing && cost.work > last.work && decrement < last.gain;
+    if (decrement <= budget.tol || stuck || little) {
       break;
     }
-    if (state.mode != Mode::crossing && spent.work > 5.0 * last.work) {
-      rate = (after_sweep - value) / spent.work;
+    if (state.mode != Mode::crossing && spent > 5.0 * last.work) {
+      rate = (after_sweep - value) / spent;
     }
   }
   return spent;
@@ -229,20 +218,22 @@ Neurons as_neurons(const Rows& X, MatrixView U, const double* signs, const doubl
 
 Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
                const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
-               const double* betas, double ridge, bool intercept, bool free_bias, Mode mode,
-               double tol, Index max_sweeps, Index max_size, double max_work, StopFlag stop) {
+               const double* betas, double ridge, const LinearColumns& linear, bool free_bias,
+               Mode mode, double tol, Index max_sweeps, Index max_size, double max_work,
+               StopFlag stop) {
   const Rows rows = as_rows(X);
   Refinement state{Samples(X),
                    Eigen::Map<const VectorXd>(sample_weight, X.rows),
                    ridge,
-                   intercept,
+                   Linear(linear, Eigen::Map<const VectorXd>(sample_weight, X.rows)),
                    free_bias,
                    mode,
                    as_neurons(rows, U, signs, betas, packed, tight, mode),
                    Eigen::Map<const VectorXd>(residual, X.rows),
                    Workspace(X.rows, X.cols, stop)};
   const double n = static_cast<double>(X.rows), p = static_cast<double>(X.cols);
-  double shift = state.centre(), value = objective(state);
+  state.linear.centre(state.residual);
+  double value = objective(state);
   double decrease = std::numeric_limits<double>::infinity(), newton_rate = decrease;
   Budget budget{tol, max_size, max_work};
   bool skipped = true;
@@ -252,7 +243,7 @@ Refined refine(MatrixView X, const double* sample_weight, const double* residual
     }
     const double before = value;
     const double sweep_work = static_cast<double>(state.neurons.size()) * n * p * (p + 30.0) + 1.0;
-    shift += sweep(state);
+    sweep(state);
     if (mode == Mode::crossing) {
       merge(state);
     }
@@ -260,9 +251,7 @@ Refined refine(MatrixView X, const double* sample_weight, const double* residual
     budget.work_left -= sweep_work;
     const Sweep last = {before - value, sweep_work};
     skipped = newton_rate < last.rate();
-    const Spent spent = newton_steps(state, budget, last, newton_rate, value);
-    shift += spent.shift;
-    budget.work_left -= spent.work;
+    budget.work_left -= newton_steps(state, budget, last, newton_rate, value);
     decrease = before - value;
     if (skipped) {  // Newton gets another chance as sweeps slow down
       newton_rate = decrease <= tol ? std::numeric_limits<double>::infinity() : 2.0 * newton_rate;
@@ -270,7 +259,15 @@ Refined refine(MatrixView X, const double* sample_weight, const double* residual
   }
   Neurons& neurons = state.neurons;
   neurons.drop_zeros();
-  return {neurons.kept, neurons.U, neurons.tight, state.residual, shift, decrease};
+  const VectorXd shift = state.linear.free_shift();
+  return {neurons.kept,
+          neurons.U,
+          neurons.tight,
+          state.residual,
+          linear.constant ? shift[0] : 0.0,
+          shift.tail(linear.free.cols),
+          state.linear.coef,
+          decrease};
 }
 
 }  // namespace pyconvex

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "linear.hpp"
 #include "neuron.hpp"
 
 namespace pyconvex {
@@ -29,8 +30,10 @@ struct Refined {
   RowMatrix U;                     // their weights (m x p)
   TightRows tight;                 // their tight rows (m x p; -1 pads)
   Eigen::VectorXd residual;
-  double shift;     // change of the intercept
-  double decrease;  // of the objective in the last round
+  double shift;          // change of the intercept
+  Eigen::VectorXd free;  // change of the coefficients of the free columns
+  Eigen::VectorXd coef;  // coefficients of the decayed ones
+  double decrease;       // of the objective in the last round
 };
 
 /// Sweeps of exact block updates, each followed by joint Newton steps on the faces. Where masks or
@@ -41,11 +44,13 @@ struct Refined {
 /// and its Newton steps lower the objective by less than `tol`, after `max_sweeps`, when `max_work`
 /// flops are spent or `stop` is set. Systems larger than `max_size` are left out. `betas` holds
 /// each neuron's weight of ||u_j||. `packed` is not read in Mode::crossing, where all betas are
-/// equal and there is no ridge.
+/// equal and there is no ridge. `linear`: what else the output consists of, or whether it has an
+/// intercept.
 Refined refine(MatrixView X, const double* sample_weight, const double* residual, MatrixView U,
                const double* signs, const std::uint64_t* packed, const std::int64_t* tight,
-               const double* betas, double ridge, bool intercept, bool free_bias, Mode mode,
-               double tol, Index max_sweeps, Index max_size, double max_work, StopFlag stop = {});
+               const double* betas, double ridge, const LinearColumns& linear, bool free_bias,
+               Mode mode, double tol, Index max_sweeps, Index max_size, double max_work,
+               StopFlag stop = {});
 
 /// Weighted half squared residual plus sum_j (beta_j ||u_j|| + ridge / 2 ||u_j||^2).
 double objective(const Eigen::VectorXd& residual, const ConstVector& sample_weight,

@@ -108,7 +108,10 @@ def refine(
     tight: Integers,
     betas: Floats,
     ridge: float,
-    intercept: bool,
+    free: Floats,
+    columns: Floats,
+    coef: Floats,
+    column_beta: float,
     free_bias: bool,
     mode: int,
     tol: float,
@@ -116,15 +119,16 @@ def refine(
     max_size: int,
     max_work: float,
     stop: Flag,
-) -> tuple[Integers, Floats, Integers, Floats, float, float]:
+) -> tuple[Integers, Floats, Integers, Floats, Floats, Floats, float]:
     """Block updates and Newton steps over few neurons; see ``jit_solver.refine``."""
     X, sample_weight, residual, U, signs, packed, tight, betas = _read_only(
         X, sample_weight, residual, U, signs, packed, tight, betas
     )
-    result: tuple[Integers, Floats, Integers, Floats, float, float] = jit_solver.refine(
+    free, columns, coef = _read_only(free, columns, coef)
+    result: tuple[Integers, Floats, Integers, Floats, Floats, Floats, float] = jit_solver.refine(
         X, sample_weight, residual, U, signs, packed, tight, betas, float(ridge),
-        bool(intercept),
-        bool(free_bias), mode, float(tol), max_sweeps, max_size, float(max_work), stop,
+        free, columns, coef, float(column_beta), bool(free_bias), mode, float(tol), max_sweeps,
+        max_size, float(max_work), stop,
     )  # fmt: skip
     return result
 
@@ -149,16 +153,16 @@ def descend_groups(
     grams: Floats,
     betas: Floats,
     ridge: float,
-    intercept: bool,
+    free: Floats,
     n_sweeps: int,
     stop: Flag,
-) -> tuple[Floats, Floats, float]:
+) -> tuple[Floats, Floats, Floats]:
     """Sweeps of exact block updates over gated groups; see ``jit_groups.descend_groups``."""
-    X, sample_weight, residual, U, packed, grams, betas = _read_only(
-        X, sample_weight, residual, U, packed, grams, betas
+    X, sample_weight, residual, U, packed, grams, betas, free = _read_only(
+        X, sample_weight, residual, U, packed, grams, betas, free
     )
-    result: tuple[Floats, Floats, float] = jit_groups.descend_groups(
-        X, sample_weight, residual, U, packed, grams, betas, float(ridge), bool(intercept),
+    result: tuple[Floats, Floats, Floats] = jit_groups.descend_groups(
+        X, sample_weight, residual, U, packed, grams, betas, float(ridge), free,
         n_sweeps, stop,
     )  # fmt: skip
     return result

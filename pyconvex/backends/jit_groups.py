@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
+from .jit_linear import centre, make_linear
 from .jit_neuron import shrink, unpack_bits
 
 _ROWS = 1024  # gathered or converted to doubles at a time: they stay in the cache
@@ -62,21 +63,23 @@ def masked_grams(X, packed, sample_weight):
 
 @njit(cache=True, nogil=True)
 def descend_groups(
-    X, sample_weight, residual, U, packed, grams, betas, ridge, intercept, n_sweeps, stop
+    X, sample_weight, residual, U, packed, grams, betas, ridge, free, n_sweeps, stop
 ):
     """Up to ``n_sweeps`` passes of exact block updates over groups without cones.
 
     Lowers the loss + beta_j ||u_j|| + ridge / 2 ||u_j||^2. Returns the weights (m, p), the
-    residual and the change of the intercept.
+    residual and the change of the coefficients of the columns ``free`` (n, k).
     """
     n, p = X.shape
     residual, U = residual.copy(), U.copy()
     on = unpack_bits(packed, n)
-    shift = 0.0
+    nothing = np.zeros((n, 0))
+    linear, inverse = make_linear(free, nothing, nothing[0], 0.0, sample_weight)
+    shift = np.zeros(free.shape[1])
     for _ in range(n_sweeps):
         for j in range(U.shape[0]):
             if stop[0]:
-                return U, residual, shift
+                return U, residual, np.dot(inverse, shift)
             pull = pull_back(X, on[j] * sample_weight * residual) + np.dot(grams[j], U[j])
             M = grams[j].copy()
             for k in range(p):
@@ -86,8 +89,5 @@ def descend_groups(
                 continue
             U[j] += change
             residual -= on[j] * preactivate(X, change)
-            if intercept:
-                mean = np.dot(sample_weight, residual)
-                residual -= mean
-                shift += mean
-    return U, residual, shift
+            shift += centre(residual, linear)
+    return U, residual, np.dot(inverse, shift)

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from .jit_linear import centre, linear_penalty
 from .jit_neuron import (
     CROSSING,
     FIXED,
@@ -39,24 +40,17 @@ def norms_slope(betas, uu, up, pp, t):
 
 
 @njit(cache=True, nogil=True)
-def objective(residual, sample_weight, U, betas, ridge, free_bias):
-    """Weighted half squared residual plus beta_j ||u_j|| + ridge / 2 ||u_j||^2 over groups."""
-    value = 0.5 * np.dot(sample_weight * residual, residual)
+def objective(residual, sample_weight, U, betas, ridge, free_bias, linear):
+    """Weighted half squared residual plus beta_j ||u_j|| + ridge / 2 ||u_j||^2 over groups.
+
+    And the penalty of decayed columns.
+    """
+    value = 0.5 * np.dot(sample_weight * residual, residual) + linear_penalty(linear)
     for j in range(U.shape[0]):
         value += betas[j] * np.sqrt(penalised_dot(U[j], U[j], free_bias))
         if ridge > 0.0:
             value += 0.5 * ridge * np.dot(U[j], U[j])
     return value
-
-
-@njit(cache=True, nogil=True)
-def centre(residual, sample_weight, intercept):
-    """Refit the intercept exactly: take the weighted mean off the residual and return it."""
-    if not intercept:
-        return 0.0
-    mean = np.dot(sample_weight, residual)
-    residual -= mean
-    return mean
 
 
 @njit(cache=True, nogil=True)
@@ -71,13 +65,14 @@ def damp(matrix):
 
 @njit(cache=True, nogil=True)
 def face_direction(
-    X, sample_weight, residual, U, signs, on, tight, betas, ridge, intercept, free_bias
+    X, sample_weight, residual, U, signs, on, tight, betas, ridge, linear, free_bias
 ):
     """Newton direction of all neurons in the K coordinates of their faces.
 
-    Returns the directions (m, p), the intercept's, and the decrement -gradient . step. The
-    Hessian is Z^T W Z plus the blocks beta_j (I - w w^T) / ||u_j|| + ridge I, with
-    Z = [s_j D_j X B_j, 1].
+    Returns the directions (m, p), those of the decayed and of the free columns, and the decrement
+    -gradient . step. The Hessian is Z^T W Z plus the blocks beta_j (I - w w^T) / ||u_j|| + ridge I,
+    with Z = [s_j D_j X B_j, decayed columns, basis of the free ones]. Decayed columns whose
+    coefficients are zero stay so.
     """
     n, p = X.shape
     m = U.shape[0]
@@ -87,7 +82,9 @@ def face_direction(
         B, _, _ = face_basis(X, tight[j], count_tight(tight[j]), free_bias)
         bases[j, :, : B.shape[1]] = B
         offsets[j + 1] = offsets[j] + B.shape[1]
-    K = offsets[m] + (1 if intercept else 0)
+    rest = offsets[m]
+    first_free = rest + linear.coef.shape[0]
+    K = first_free + linear.basis.shape[1]
     Z = np.zeros((n, K))
     gradient = np.zeros(K)
     hessian = np.zeros((K, K))
@@ -110,8 +107,14 @@ def face_direction(
         hessian[low:high, low:high] = (betas[j] / size) * (unit - np.outer(wB, wB))
         for k in range(low, high):
             hessian[k, k] += ridge
-    if intercept:
-        Z[:, K - 1] = 1.0
+    size = np.sqrt(np.dot(linear.coef, linear.coef))
+    if size > 0.0:
+        Z[:, rest:first_free] = linear.columns
+        w = linear.coef / size
+        gradient[rest:first_free] = linear.beta * w
+        unit = np.eye(w.shape[0])
+        hessian[rest:first_free, rest:first_free] = (linear.beta / size) * (unit - np.outer(w, w))
+    Z[:, first_free:] = linear.basis
     gradient -= np.dot(Z.T, sample_weight * residual)
     root = np.sqrt(sample_weight)
     Z *= root.reshape(n, 1)
@@ -123,22 +126,25 @@ def face_direction(
         low, high = offsets[j], offsets[j + 1]
         B = np.ascontiguousarray(bases[j, :, : high - low])
         directions[j] = np.dot(B, step[low:high])
-    return directions, step[K - 1] if intercept else 0.0, -np.dot(gradient, step)
+    steps = step[rest:first_free].copy(), step[first_free:].copy()
+    return directions, steps[0], steps[1], -np.dot(gradient, step)
 
 
 @njit(cache=True, nogil=True)
-def sample_direction(X, sample_weight, residual, U, signs, on, betas, ridge, intercept):
+def sample_direction(X, sample_weight, residual, U, signs, on, betas, ridge, linear):
     """Newton direction of gated neurons from a system with one unknown per sample.
 
     With b_j = beta_j / ||u_j||, c_j = b_j + ridge, w_j = u_j / ||u_j|| the Hessian is the block
     diagonal of c_j I, plus Z^T Z, less sum_j b_j w_j w_j^T. Eliminating the blocks leaves
     y = Z step from S y = ..., S = I + sum_j Z_j Z_j^T / c_j = I + (X X^T) o (M^T diag(1 / c) M)
-    with masks M, bordered by the outputs E of the w_j and the intercept. The unknowns of the
-    border are (b_j / c_j) w_j . step_j.
+    with masks M, bordered by the outputs E of the w_j and the free columns. The unknowns of the
+    border are (b_j / c_j) w_j . step_j. Decayed columns in use are one more group, without ridge.
     """
     n, p = X.shape
     m = U.shape[0]
-    E_cols = m + (1 if intercept else 0)
+    length = np.sqrt(np.dot(linear.coef, linear.coef))
+    used = 1 if length > 0.0 else 0
+    E_cols = m + used + linear.basis.shape[1]
     root = np.sqrt(sample_weight)
     masks = np.zeros((m, n))
     w = np.empty((m, p))
@@ -156,19 +162,27 @@ def sample_direction(X, sample_weight, residual, U, signs, on, betas, ridge, int
     pull = np.dot(masks * (root * residual), X)  # minus the gradient
     for j in range(m):
         pull[j] -= betas[j] * w[j] + ridge * U[j]
-    shift_pull = np.dot(sample_weight, residual)
+    free_pull = np.dot(linear.weighted.T, residual)
     E = np.empty((n, E_cols))
     E[:, :m] = (np.dot(w, X.T) * masks).T
     target = np.zeros(E_cols)
     for j in range(m):
         target[j] = np.dot(w[j], pull[j])
-    if intercept:
-        E[:, m] = root
-        target[m] = shift_pull
+    E[:, m + used :] = root.reshape(n, 1) * linear.basis
+    target[m + used :] = free_pull
     along = np.zeros(n)
     outputs = np.dot(pull, X.T) * shrunk
     for j in range(m):
         along += outputs[j]
+    columns = root.reshape(n, 1) * linear.columns
+    linear_pull = np.zeros(linear.coef.shape[0])
+    if used:
+        unit, softness = linear.coef / length, length / linear.beta
+        S += softness * np.dot(columns, columns.T)
+        linear_pull += np.dot(columns.T, root * residual) - linear.beta * unit
+        E[:, m] = np.dot(columns, unit)
+        target[m] = np.dot(unit, linear_pull)
+        along += softness * np.dot(columns, linear_pull)
     both = np.empty((n, E_cols + 1))
     both[:, :E_cols] = E
     both[:, E_cols] = along
@@ -180,8 +194,12 @@ def sample_direction(X, sample_weight, residual, U, signs, on, betas, ridge, int
     tau = np.linalg.solve(border, target - np.dot(E.T, solved[:, E_cols].copy()))
     y = solved[:, E_cols] + np.dot(np.ascontiguousarray(solved[:, :E_cols]), tau)
     directions = (pull - np.dot(masks * y, X)) / c.reshape(m, 1) + w * tau[:m].reshape(m, 1)
-    step = tau[m] if intercept else 0.0
-    return directions, step, np.sum(directions * pull) + step * shift_pull
+    linear_step = np.zeros(linear.coef.shape[0])
+    if used:
+        linear_step += softness * (linear_pull - np.dot(columns.T, y)) + tau[m] * unit
+    free_step = tau[m + used :].copy()
+    decrement = np.sum(directions * pull) + np.dot(linear_step, linear_pull)
+    return directions, linear_step, free_step, decrement + np.dot(free_step, free_pull)
 
 
 @njit(cache=True, nogil=True)
@@ -199,6 +217,8 @@ def joint_line_search(
     tight,
     betas,
     ridge,
+    linear,
+    linear_step,
     free_bias,
     mode,
     decrement,
@@ -212,7 +232,10 @@ def joint_line_search(
     """
     m, n = a.shape
     p = U.shape[1]
-    uu, up, pp = np.zeros(m), np.zeros(m), np.zeros(m)
+    uu, up, pp = np.zeros(m + 1), np.zeros(m + 1), np.zeros(m + 1)
+    uu[m], up[m] = np.dot(linear.coef, linear.coef), np.dot(linear.coef, linear_step)
+    pp[m] = np.dot(linear_step, linear_step)
+    betas = np.append(betas, linear.beta)
     ray = np.zeros(m, np.bool_)
     kinks = np.empty(m * n if mode != GATED else 0)
     where = np.empty(kinks.shape[0], np.int64)
@@ -291,20 +314,24 @@ def vanished(now, before, largest):
 
 @njit(cache=True, nogil=True)
 def newton(
-    X, norms, sample_weight, residual, U, signs, on, tight, betas, ridge, intercept, free_bias, mode
+    X, norms, sample_weight, residual, U, signs, on, tight, betas, ridge, linear, free_bias, mode
 ):
-    """One joint Newton step; changes residual, U, on and tight; returns decrement and shift."""
+    """One joint Newton step; returns its decrement and the coefficients of the free columns.
+
+    Changes residual, U, on, tight and the coefficients of decayed columns.
+    """
     n, p = X.shape
     m = U.shape[0]
     if mode == GATED and m * p > n:
-        directions, step, decrement = sample_direction(
-            X, sample_weight, residual, U, signs, on, betas, ridge, intercept
+        directions, linear_step, free_step, decrement = sample_direction(
+            X, sample_weight, residual, U, signs, on, betas, ridge, linear
         )
     else:
-        directions, step, decrement = face_direction(
-            X, sample_weight, residual, U, signs, on, tight, betas, ridge, intercept, free_bias
+        directions, linear_step, free_step, decrement = face_direction(
+            X, sample_weight, residual, U, signs, on, tight, betas, ridge, linear, free_bias
         )
-    fit = np.full(n, step)
+    along = np.dot(linear.columns, linear_step)
+    fit = along + np.dot(linear.basis, free_step)
     a, b = np.dot(U, X.T), np.dot(directions, X.T)
     for j in range(m):
         for k in range(count_tight(tight[j])):
@@ -329,12 +356,20 @@ def newton(
         tight,
         betas,
         ridge,
+        linear,
+        linear_step,
         free_bias,
         mode,
         decrement,
     )
     squared = np.array([penalised_dot(U[j], U[j], free_bias) for j in range(m)])
-    largest = squared.max()
+    length = np.dot(linear.coef, linear.coef)
+    largest = max(length, squared.max()) if m > 0 else length
+    residual -= t * along
+    linear.coef[:] += t * linear_step
+    if length > 0.0 and vanished(np.dot(linear.coef, linear.coef), length, largest):
+        residual += np.dot(linear.columns, linear.coef)
+        linear.coef[:] = 0.0
     for j in range(m):
         U[j] += t * directions[j]
         ray = j == wall and count_tight(tight[j]) == p - 1  # its only wall is the apex
@@ -345,15 +380,16 @@ def newton(
             tight[j, count_tight(tight[j])] = row
     for j in range(m):
         residual -= signs[j] * neuron_output(X, U[j], on[j], mode)
-    return decrement, centre(residual, sample_weight, intercept)
+    return decrement, centre(residual, linear)
 
 
 @njit(cache=True, nogil=True)
-def newton_work(X, tight, mode):
+def newton_work(X, tight, linear, mode):
     """Flops of a joint Newton step and the side of its system."""
     n, p = X.shape
     m = tight.shape[0]
     size = m * p - np.sum(tight >= 0)
     if mode == GATED and size > n:
         return n * n * (2.0 * (m + p) + 0.7 * n), n + m
+    size += linear.coef.shape[0] + linear.basis.shape[1]
     return n * float(size) * size + size * float(size) * size / 3.0, size

@@ -3,8 +3,9 @@
 import numpy as np
 from numba import njit
 
+from .jit_linear import centre, descend_linear, make_linear
 from .jit_neuron import CROSSING, GATED, descend, masked_gram, penalised_dot, row_norms, unpack_bits
-from .jit_newton import centre, neuron_output, newton, newton_work, objective
+from .jit_newton import neuron_output, newton, newton_work, objective
 
 # A gated joint step that gains less of what it promised: a neuron shrinks to nothing and stops
 # the others short, which a sweep settles. (With walls such a step makes a row tight: progress.)
@@ -25,14 +26,17 @@ def sweep(
     tight,
     betas,
     ridge,
-    intercept,
+    linear,
     free_bias,
     mode,
     stop,
 ):
-    """One pass of exact block updates; changes residual, U, on and tight; returns the shift."""
+    """One pass of exact block updates; returns the change of the free columns' coefficients.
+
+    Changes residual, U, on, tight and the coefficients of decayed columns.
+    """
     p = X.shape[1]
-    shift = 0.0
+    shift = np.zeros(linear.basis.shape[1])
     for j in range(U.shape[0]):
         if stop[0]:
             break
@@ -61,8 +65,9 @@ def sweep(
             U[j] = 0.0  # a constant neuron is the intercept's business
             tight[j] = -1
         residual -= signs[j] * neuron_output(X, U[j], on[j], mode)
-        shift += centre(residual, sample_weight, intercept)
-    return shift
+        shift += centre(residual, linear)
+    descend_linear(residual, sample_weight, linear)
+    return shift + centre(residual, linear)
 
 
 @njit(cache=True, nogil=True)
@@ -119,7 +124,10 @@ def refine(
     tight,
     betas,
     ridge,
-    intercept,
+    free,
+    columns,
+    coef,
+    column_beta,
     free_bias,
     mode,
     tol,
@@ -136,17 +144,21 @@ def refine(
     of which find tight rows, until a step that costs more than the sweep promised less than that
     gained. Ends when a sweep and its Newton steps lower the objective by less than ``tol``, after
     ``max_sweeps``, when ``max_work`` flops are spent or stop[0] is set. Systems larger than
-    ``max_size`` are left out. Returns the indices of the neurons that stayed, their weights (m, p)
-    and tight rows (m, p; -1 pads), the residual, the change of the intercept and the last
-    decrease.
+    ``max_size`` are left out.
+
+    The output has a linear part: columns ``free`` (n, k) without penalty, and ``columns`` (n, q)
+    times ``coef`` at the penalty column_beta ||coef||. Returns the indices of the neurons that
+    stayed, their weights (m, p) and tight rows (m, p; -1 pads), the residual, the change of the
+    coefficients of ``free``, the coefficients of ``columns`` and the last decrease.
     """
     n, p = X.shape
     norms = row_norms(X)
     residual, U, signs, tight = residual.copy(), U.copy(), signs.copy(), tight.copy()
     kept = np.arange(U.shape[0])
     on = np.dot(U, X.T) > 0.0 if mode == CROSSING else unpack_bits(packed, n)
-    shift = centre(residual, sample_weight, intercept)
-    value = objective(residual, sample_weight, U, betas, ridge, free_bias)
+    linear, inverse = make_linear(free, columns, coef, column_beta, sample_weight)
+    shift = centre(residual, linear)
+    value = objective(residual, sample_weight, U, betas, ridge, free_bias, linear)
     decrease, newton_rate, total = np.inf, np.inf, 0.0
     for _ in range(max_sweeps):
         before = value
@@ -162,14 +174,14 @@ def refine(
             tight,
             betas,
             ridge,
-            intercept,
+            linear,
             free_bias,
             mode,
             stop,
         )
         if mode == CROSSING:
             merge(X, norms, residual, U, signs, on, tight)
-        after_sweep = value = objective(residual, sample_weight, U, betas, ridge, free_bias)
+        after_sweep = value = objective(residual, sample_weight, U, betas, ridge, free_bias, linear)
         sweep_gain = before - value
         sweep_rate = sweep_gain / sweep_work
         skipped = newton_rate < sweep_rate
@@ -179,12 +191,13 @@ def refine(
             stay = nonzero(U)
             kept, U, signs, on, tight = kept[stay], U[stay], signs[stay], on[stay], tight[stay]
             betas = betas[stay]
-            step_work, size = newton_work(X, tight, mode)
+            step_work, size = newton_work(X, tight, linear, mode)
             if steps == WALLS if mode == CROSSING else newton_rate < sweep_rate:
                 break
-            if U.shape[0] == 0 or size > max_size or total + work > max_work:
+            nothing = U.shape[0] == 0 and not np.any(linear.coef)
+            if nothing or size > max_size or total + work > max_work:
                 break
-            saved = U.copy(), on.copy(), tight.copy(), residual.copy()
+            saved = U.copy(), on.copy(), tight.copy(), residual.copy(), linear.coef.copy()
             decrement, moved = newton(
                 X,
                 norms,
@@ -196,14 +209,18 @@ def refine(
                 tight,
                 betas,
                 ridge,
-                intercept,
+                linear,
                 free_bias,
                 mode,
             )
-            start, value = value, objective(residual, sample_weight, U, betas, ridge, free_bias)
+            start, value = (
+                value,
+                objective(residual, sample_weight, U, betas, ridge, free_bias, linear),
+            )
             work, steps = work + step_work, steps + 1
             if value > start * (1.0 + RISE):  # the system was too ill-conditioned
-                U, on, tight, residual = saved
+                U, on, tight, residual = saved[:4]
+                linear.coef[:] = saved[4]
                 value = start
                 break
             shift += moved
@@ -220,4 +237,5 @@ def refine(
         if skipped:  # Newton gets another chance as sweeps slow down
             newton_rate = np.inf if decrease <= tol else 2.0 * newton_rate
     stay = nonzero(U)
-    return kept[stay], U[stay], tight[stay], residual, shift, decrease
+    shift = np.dot(inverse, shift)
+    return kept[stay], U[stay], tight[stay], residual, shift, linear.coef, decrease

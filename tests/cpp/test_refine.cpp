@@ -30,7 +30,7 @@ struct Solve {
   VectorXd signs = (VectorXd(6) << 1.0, -1.0, 1.0, -1.0, 1.0, -1.0).finished();
   pyconvex::RowMatrix U = axes();
   std::vector<std::uint64_t> packed = {};
-  bool intercept = false;
+  pyconvex::LinearColumns linear = {};
 
   // Output of all neurons, their bits taken from the weights or, if there are any, from `packed`.
   VectorXd prediction(const pyconvex::RowMatrix& V, const std::vector<std::int64_t>& which) const {
@@ -51,7 +51,7 @@ struct Solve {
     const std::vector<std::int64_t> tight(18, -1);
     const std::vector<double> betas(6, golden::beta);
     return pyconvex::refine(data, weights.data(), start().data(), {U.data(), 6, 3}, signs.data(),
-                            packed.data(), tight.data(), betas.data(), 0.0, intercept, false, mode,
+                            packed.data(), tight.data(), betas.data(), 0.0, linear, false, mode,
                             1e-14, 200, 1000, 1e12);
   }
   double objective(const VectorXd& residual, const pyconvex::RowMatrix& V) const {
@@ -78,7 +78,7 @@ TEST_CASE("refine lowers the objective and returns the residual of its weights")
   for (const Mode mode : {Mode::gated, Mode::fixed, Mode::crossing}) {
     for (const bool intercept : {false, true}) {
       Solve solve;
-      solve.intercept = intercept;
+      solve.linear = intercept;
       if (mode != Mode::crossing) {
         solve.packed = bits_of(solve);
       }
@@ -105,6 +105,54 @@ TEST_CASE("fixed neurons stay in their cells") {
   }
 }
 
+TEST_CASE("free columns are orthogonal to the residual, decayed ones meet their condition") {
+  const pyconvex::RowMatrix free = pyconvex::RowMatrix::Random(8, 2);
+  const pyconvex::RowMatrix decayed = pyconvex::RowMatrix::Random(8, 3);
+  const VectorXd start = VectorXd::Constant(3, 0.1);
+  for (const Mode mode : {Mode::gated, Mode::fixed, Mode::crossing}) {
+    Solve solve;
+    if (mode != Mode::crossing) {
+      solve.packed = bits_of(solve);
+    }
+    solve.linear = pyconvex::LinearColumns(true);
+    solve.linear.free = {free.data(), 8, 2};
+    solve.linear.decayed = {decayed.data(), 8, 3};
+    solve.linear.coef = start.data();
+    solve.linear.beta = 0.01;
+    const Refined found = solve(mode);
+    VectorXd rest = solve.y - solve.prediction(found.U, found.kept);
+    rest.array() -= found.shift;
+    rest -= free * found.free + decayed * (found.coef - start);
+    CHECK((rest - found.residual).norm() < 1e-12);
+    CHECK(std::abs(found.residual.sum()) < 1e-13);
+    CHECK((free.transpose() * found.residual).norm() < 1e-13);
+    const VectorXd pull = decayed.transpose() * found.residual / 8.0;
+    if (found.coef.isZero(0.0)) {
+      CHECK(pull.norm() <= 0.01 * (1.0 + 1e-9));
+    } else {
+      CHECK((pull - 0.01 * found.coef.normalized()).norm() < 1e-8);
+    }
+  }
+}
+
+TEST_CASE("columns that depend on others change nothing") {
+  const VectorXd weights = VectorXd::Constant(8, 0.125);
+  pyconvex::RowMatrix twice(8, 2);
+  twice.col(0) = VectorXd::LinSpaced(8, -1.0, 2.0);
+  twice.col(1) = 3.0 * twice.col(0).array() + 1.0;
+  pyconvex::LinearColumns given(true);
+  given.free = {twice.data(), 8, 2};
+  pyconvex::Linear linear(given, weights);
+  VectorXd residual = VectorXd::Random(8);
+  const VectorXd before = residual;
+  linear.centre(residual);
+  CHECK(std::abs(residual.sum()) < 1e-14);
+  CHECK((twice.transpose() * residual).norm() < 1e-13);
+  const VectorXd shift = linear.free_shift();
+  CHECK((before - residual - (twice * shift.tail(2) + VectorXd::Constant(8, shift[0]))).norm() <
+        1e-13);
+}
+
 TEST_CASE("no neurons are no trouble") {
   const std::vector<double> y = golden::y(), weights(8, 0.125);
   const Refined found =
@@ -124,10 +172,15 @@ TEST_CASE("the Gram matrix follows neurons that turn, leave or change their face
   neurons.on = (neurons.U * pyconvex::as_rows(data).transpose()).array() > 0.0;
   neurons.tight.setConstant(m, p, -1);
   neurons.kept = {0, 1, 2, 3, 4, 5};
+  pyconvex::LinearColumns linear(true);
+  linear.decayed = data;
+  const Eigen::VectorXd coef = Eigen::VectorXd::Ones(p);
+  linear.coef = coef.data();
+  const Eigen::VectorXd sample_weight = Eigen::VectorXd::LinSpaced(n, 0.1, 0.3);
   pyconvex::Refinement state{pyconvex::Samples(data),
-                             Eigen::VectorXd::LinSpaced(n, 0.1, 0.3),
+                             sample_weight,
                              0.0,
-                             true,
+                             pyconvex::Linear(linear, sample_weight),
                              false,
                              pyconvex::Mode::crossing,
                              neurons,

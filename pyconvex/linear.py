@@ -1,0 +1,156 @@
+"""The linear part of an output: columns of a skip connection, and the best free coefficients."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pyconvex.losses import Array, Loss
+
+_SMALL = 1e-12  # singular values below this, relative, are zero
+_STEPS = 100  # of Newton's method
+_CALM = 20  # after so many its curvatures are raised more and more
+_ROUNDING = 8 * np.finfo(float).eps  # of a sum, relative to the sum of absolute values
+_ACCURATE = 0.1  # a search along a line ends where the slope is below this share
+_HALVINGS = 60
+_VANISHED = 1e-9  # a share of its largest size at which a multiplier may be on its way to zero
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Columns ((features - mean) @ transform), and the way back to the features.
+
+    Parameters
+    ----------
+    columns : array, shape (n_rows, k)
+        What the output gets straight from the features.
+    transform : array, shape (n_features, k)
+        Coefficients of the features that make the columns.
+    mean : array, shape (n_features,)
+        Subtracted from the features; zero without a free constant.
+    free : bool
+        Whether the columns are without penalty. Else the norm of their coefficients is penalised.
+    """
+
+    columns: Array = field(repr=False)
+    transform: Array = field(repr=False)
+    mean: Array = field(repr=False)
+    free: bool
+
+    @classmethod
+    def of(cls, features: Array, *, free: bool, constant: bool) -> "Skip":
+        """Return the skip connection of features (n_rows, n_features).
+
+        Centred where there is a free ``constant``. Free columns are orthogonal and span those of
+        the features: dependent ones make no trouble.
+        """
+        n, d = features.shape
+        mean = features.mean(axis=0) if constant else np.zeros(d)
+        centred = features - mean
+        if not free:
+            return cls(np.ascontiguousarray(centred), np.eye(d), mean, False)
+        sizes = np.linalg.norm(centred, axis=0)
+        flat = sizes <= _SMALL * np.linalg.norm(features, axis=0)  # a constant but for rounding
+        units = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, sizes))
+        U, values, V = np.linalg.svd(centred * units, full_matrices=False)
+        kept = values > _SMALL * float(values.max(initial=0.0))
+        transform = units[:, np.newaxis] * V[kept].T * (np.sqrt(n) / values[kept])
+        columns = np.ascontiguousarray(np.sqrt(n) * U[:, kept])
+        return cls(columns, transform, mean, True)
+
+    def to_features(self, coef: Array) -> tuple[Array, float]:
+        """Return the features' coefficients, and what the output loses by the mean."""
+        weights: Array = self.transform @ coef
+        return weights, float(self.mean @ weights)
+
+
+def best_coefficients(loss: Loss, f: Array, y: Array, sample_weight: Array, F: Array) -> Array:
+    """Return the a that minimises the smooth weighted loss of f + F a.
+
+    Newton's method; its steps end where the slope along them vanishes, which needs no values of
+    the loss: the multiplier becomes orthogonal to the columns to rounding.
+    """
+    a = np.zeros(F.shape[1])
+    sizes = np.abs(F)
+    best, least = a, np.inf
+    for step in range(_STEPS):
+        with np.errstate(over="ignore"):
+            at = f + F @ a
+            z = loss.multiplier(at, y, sample_weight)
+            curvatures = sample_weight * loss.curvatures(at, y)
+            dampers = sample_weight * loss.dampers(at, y)
+        gradient = z @ F
+        noise = _ROUNDING * ((np.abs(z) + curvatures * np.abs(at)) @ sizes)
+        excess = float((np.abs(gradient) - noise).max())
+        if excess < least:
+            best, least = a, excess
+        if excess <= 0.0:
+            break
+        raised = min(1e-10 * 4.0 ** max(step - _CALM, 0), 1.0)
+        hessian = (F.T * (curvatures + raised * dampers)) @ F
+        try:
+            direction = np.linalg.solve(hessian, gradient)
+        except np.linalg.LinAlgError:
+            direction = gradient
+        moved = a + _length(loss, at, y, sample_weight, F @ direction) * direction
+        if (moved == a).all() or not np.isfinite(moved).all():
+            break
+        a = moved
+    return best
+
+
+def _length(loss: Loss, f: Array, y: Array, sample_weight: Array, change: Array) -> float:
+    """Return the length of a step along which the loss falls until its slope nearly vanishes."""
+
+    def descent(t: float) -> float:
+        with np.errstate(over="ignore", invalid="ignore"):
+            slope = float(loss.multiplier(f + t * change, y, sample_weight) @ change)
+        return slope if np.isfinite(slope) else -np.inf
+
+    low, high, t = 0.0, np.inf, 1.0
+    enough = _ACCURATE * descent(0.0)
+    for _ in range(_HALVINGS):
+        slope = descent(t)
+        if abs(slope) <= enough:
+            break
+        low, high = (t, high) if slope > 0.0 else (low, t)
+        t = 2.0 * t if np.isinf(high) else 0.5 * (low + high)
+    return t
+
+
+def check_attained(loss: Loss, y: Array, sample_weight: Array, F: Array) -> None:
+    """Raise ValueError where no coefficients of free columns F attain the least loss.
+
+    There is a direction along which no sample's loss rises and some fall for ever: with the
+    logistic loss columns that separate the classes.
+    """
+    if not loss.steep:
+        return
+    start = np.zeros(len(y))
+    a = best_coefficients(loss, start, y, sample_weight, F)
+    z = np.abs(loss.multiplier(F @ a, y, sample_weight))
+    if (z > _VANISHED * sample_weight).all() or not _recedes(loss, y, F):
+        return
+    raise ValueError(
+        f"skip='free' has no finite optimum for loss='{loss.name}' and these data: some linear "
+        "function of X lowers the loss for ever, as one that separates two classes does: pass "
+        "skip='decayed' or 'none'"
+    )
+
+
+def _recedes(loss: Loss, y: Array, F: Array) -> bool:
+    """Tell whether some F c is nowhere on a side where a loss grows, and not zero everywhere."""
+    from scipy.optimize import linprog
+
+    low, high = loss.domain(y)  # of the slopes: the loss grows by high to the right
+    side = np.where(high == 0.0, 1.0, -1.0)
+    fixed = (high != 0.0) & (low != 0.0)
+    inward = side[~fixed, np.newaxis] * F[~fixed]
+    found = linprog(
+        -inward.sum(axis=0),
+        A_ub=-inward,
+        b_ub=np.zeros(len(inward)),
+        A_eq=F[fixed] if fixed.any() else None,
+        b_eq=np.zeros(int(fixed.sum())) if fixed.any() else None,
+        bounds=(-1.0, 1.0),
+    )
+    return bool(found.status == 0 and -found.fun > 1e-7)
