@@ -108,6 +108,8 @@ def _length(loss: Loss, f: Array, y: Array, sample_weight: Array, change: Array)
 
     low, high, t = 0.0, np.inf, 1.0
     enough = _ACCURATE * descent(0.0)
+    if not enough > 0.0:  # all rounding
+        return 0.0
     for _ in range(_HALVINGS):
         slope = descent(t)
         if abs(slope) <= enough:
