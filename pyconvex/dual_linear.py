@@ -6,11 +6,13 @@ import numpy as np
 
 from pyconvex.losses import Array
 from pyconvex.program import Problem
+from pyconvex.rows import row_squares
 
 
 def size_of(problem: Problem) -> float:
     """Return the root mean square of the entries of X."""
-    return float(np.sqrt(np.mean(problem.X**2))) or 1.0
+    n, p = problem.X.shape
+    return float(np.sqrt(row_squares(problem.X).sum() / (n * p))) or 1.0
 
 
 @dataclass(frozen=True)

@@ -254,7 +254,7 @@ class SoftmaxSolver:
             inside = sides * (neurons.U @ first.problem.X.T)
             change = sides * ((towards.U - neurons.U) @ first.problem.X.T)
             sizes = np.linalg.norm(neurons.U, axis=1)[:, np.newaxis] * lengths
-            leaves = inside + change < -_TIGHT * sizes
+            leaves = (inside + change < -_TIGHT * sizes) & (change < 0.0)
             shares = np.maximum(inside[leaves], 0.0) / -change[leaves]
             room = min(room, float(shares.min(initial=1.0)))
         return room

@@ -43,16 +43,6 @@ ESTIMATORS = [
 # strictly convex where rows have weight, and solved to the end, where rounding may stop them (hence
 # ConvergenceWarning).
 EXACT = {"patterns": 50, "bias": "decayed", "tol": 1e-13, "random_state": 0}
-# The softmax is flat: its objective in doubles tells predictions apart to 1e-7 at best.
-FLAT = {
-    "check_sample_weight_equivalence_on_dense_data": "predictions agree to 1e-6, not to 1e-7",
-    "check_sample_weight_equivalence_on_sparse_data": "predictions agree to 1e-6, not to 1e-7",
-}
-
-
-def expected_failures(estimator):
-    flat = type(estimator) is ConvexReLUClassifier and estimator.loss == "logistic"
-    return FLAT if flat else {}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -64,7 +54,6 @@ def expected_failures(estimator):
         ConvexReLURegressorCV(**EXACT, n_betas=3, cv=3),
         ConvexReLUClassifierCV(**EXACT, betas=[0.1, 0.01], cv=3, loss="squared"),
     ],
-    expected_failed_checks=expected_failures,
 )
 def test_scikit_learn(estimator, check):
     check(estimator)

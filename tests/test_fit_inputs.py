@@ -27,7 +27,7 @@ BAD = [
     ({"X": [[object(), 1]] * 12}, TypeError, "X must hold real numbers.* type object"),
     ({"y": y[:-1]}, ValueError, "y has 11 entries but X has 12 rows: pass one entry per row"),
     ({"y": np.where(y == y[3], np.nan, y)}, ValueError, "y contains NaN or infinity .first at 3"),
-    ({"y": y.reshape(-1, 1)}, ValueError, r"y must be 1-D .*use y.ravel\(\)"),
+    ({"y": y.reshape(-1, 1, 1)}, ValueError, r"y must be 1-D .*use y.ravel\(\)"),
     ({"y": y + 1j}, TypeError, "y is complex"),
     ({"y": ["yes", "no"] * 6}, TypeError, "y must hold real numbers.* encode text"),
     ({"sample_weight": [1.0]}, ValueError, "sample_weight has 1 entries but X has 12 rows"),

@@ -39,7 +39,16 @@ def test_kernels_load_single_precision(backend):
         arguments = packed, weights, n_threads
         grams = kernels.masked_grams(X64, *arguments)
         assert_same(kernels.masked_grams(X, *arguments), grams)
-    start = np.zeros((12, 9)), packed, grams, np.full(12, 0.02), 0.01, True, 7, NEVER
+    start = (
+        np.zeros((12, 9)),
+        packed,
+        grams,
+        np.full(12, 0.02),
+        0.01,
+        np.ones((len(X), 1)),
+        7,
+        NEVER,
+    )
     one, two = (kernels.descend_groups(A, weights, y, *start) for A in (X, X64))
     assert one[0].any(axis=1).sum() > 3
     assert_same(one[0], two[0])

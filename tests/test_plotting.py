@@ -216,7 +216,6 @@ def test_draws_without_warnings(n_samples):
         ({"y": y[:5]}, ValueError, "y has 5 entries but X has 8 rows"),
         ({"network": W}, TypeError, "network must be a Network or hold one, .* got ndarray"),
         ({"network": Network(np.eye(3), b[:3], a[:3])}, ValueError, "network has 3 features"),
-        ({"network": Network(np.eye(2), [0, 0], np.eye(2))}, ValueError, "one output at a time"),
         ({"ax": 3}, TypeError, "ax must be a pair of matplotlib Axes"),
         ({"ax": (1, 2)}, TypeError, "ax must be a pair of matplotlib Axes"),
         ({"max_cells": 0}, ValueError, "max_cells must be an integer >= 1"),
