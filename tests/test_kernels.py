@@ -436,7 +436,8 @@ def test_refine_with_a_linear_part(kernels, mode, n_neurons):
     X, y, _, U, signs, packed, tight = start_of_refine(kernels, mode, False)
     U, signs, packed, tight = (part[:n_neurons].copy() for part in (U, signs, packed, tight))
     rng, n = np.random.default_rng(5), len(X)
-    free, columns = np.column_stack([np.ones(n), X[:, 0]]), rng.standard_normal((n, 3))
+    free = np.column_stack([np.ones(n), np.full(n, 2.0), X[:, 0]])  # one depends on another
+    columns = rng.standard_normal((n, 3))
     residual = y - signs @ outputs(kernels, X, U, mode, packed)
     start = X, y, residual, U, signs, packed, tight
     kept, new_U, _, rest, shift, coef, _ = call_refine(

@@ -23,33 +23,40 @@ MatrixXd free_columns(const LinearColumns& given, Index n) {
   return free;
 }
 
-// R^-1 of the QR of the weighted columns. A dependent column gets a basis vector of zeros.
-MatrixXd inverse_factor(const MatrixXd& weighted) {
-  const Index k = weighted.cols();
-  const MatrixXd R = weighted.householderQr().matrixQR().topRows(k);
-  MatrixXd inverse = MatrixXd::Zero(k, k);
-  for (Index j = 0; j < k; ++j) {
-    if (std::abs(R(j, j)) <= kDependent * R.col(j).head(j + 1).norm()) {
-      continue;
+// A basis of the columns that is orthonormal under the weights, and T: basis = columns T.
+struct Orthonormal {
+  MatrixXd basis, transform;
+
+  Orthonormal(const MatrixXd& columns, const ConstVector& sample_weight);
+};
+
+// Gram-Schmidt, each column twice. One that depends on others gets a basis vector of zeros.
+Orthonormal::Orthonormal(const MatrixXd& columns, const ConstVector& sample_weight)
+    : basis(MatrixXd::Zero(columns.rows(), columns.cols())),
+      transform(MatrixXd::Zero(columns.cols(), columns.cols())) {
+  const auto norm = [&](const VectorXd& v) { return std::sqrt(sample_weight.dot(v.cwiseAbs2())); };
+  for (Index j = 0; j < columns.cols(); ++j) {
+    VectorXd v = columns.col(j), coefficients = VectorXd::Unit(columns.cols(), j);
+    for (int pass = 0; pass < 2; ++pass) {
+      const VectorXd parts = basis.leftCols(j).transpose() * sample_weight.cwiseProduct(v);
+      v -= basis.leftCols(j) * parts;
+      coefficients -= transform.leftCols(j) * parts;
     }
-    inverse(j, j) = 1.0 / R(j, j);
-    for (Index i = j - 1; i >= 0; --i) {
-      const double product = inverse.row(i).segment(i, j - i).dot(R.col(j).segment(i, j - i));
-      inverse(i, j) = -product * inverse(j, j);
+    const double size = norm(v);
+    if (size > kDependent * norm(columns.col(j))) {
+      basis.col(j) = v / size;
+      transform.col(j) = coefficients / size;
     }
   }
-  return inverse;
 }
 
 }  // namespace
 
 Linear::Linear(const LinearColumns& given, const ConstVector& sample_weight) : beta(given.beta) {
   const Index n = sample_weight.size();
-  basis = free_columns(given, n);
-  if (basis.cols() > 0) {
-    inverse_ = inverse_factor(sample_weight.cwiseSqrt().asDiagonal() * basis);
-    basis = (basis * inverse_).eval();
-  }
+  const Orthonormal free(free_columns(given, n), sample_weight);
+  basis = free.basis;
+  transform_ = free.transform;
   weighted = sample_weight.asDiagonal() * basis;
   shift.setZero(basis.cols());
   columns.resize(n, given.decayed.cols);

@@ -38,7 +38,7 @@ class Linear {
   /// Minimise over the decayed columns' coefficients.
   void descend(VectorRef residual, const ConstVector& sample_weight);
   /// Change of the coefficients of the free columns as they were given.
-  Eigen::VectorXd free_shift() const { return inverse_ * shift; }
+  Eigen::VectorXd free_shift() const { return transform_ * shift; }
 
   Eigen::MatrixXd basis;     // of the free columns, orthonormal under the weights (n x k)
   Eigen::MatrixXd weighted;  // the same times the weights
@@ -48,8 +48,8 @@ class Linear {
   double beta;
 
  private:
-  Eigen::MatrixXd inverse_;  // turns coefficients of the basis into the columns'
-  Eigen::MatrixXd gram_;     // of the decayed ones
+  Eigen::MatrixXd transform_;  // turns coefficients of the basis into the columns'
+  Eigen::MatrixXd gram_;       // of the decayed ones
 };
 
 }  // namespace pyconvex

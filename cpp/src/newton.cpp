@@ -50,7 +50,7 @@ JointLine::JointLine(Refinement& state_, const Direction& direction)
       b(state_.buffers.b.as<RowMatrix>(state_.neurons.size(), state_.X.rows())),
       rest(state_.residual) {
   const Neurons& neurons = state.neurons;
-  const Index m = neurons.size(), n = state.X.rows(), p = state.X.cols();
+  const Index m = neurons.size(), p = state.X.cols();
   preactivations(state, neurons.U, a.data());
   preactivations(state, directions, b.data());
   fit = state.linear.columns * direction.decayed + state.linear.basis * direction.free;

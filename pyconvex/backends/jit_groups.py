@@ -74,12 +74,12 @@ def descend_groups(
     residual, U = residual.copy(), U.copy()
     on = unpack_bits(packed, n)
     nothing = np.zeros((n, 0))
-    linear, inverse = make_linear(free, nothing, nothing[0], 0.0, sample_weight)
+    linear, transform = make_linear(free, nothing, nothing[0], 0.0, sample_weight)
     shift = np.zeros(free.shape[1])
     for _ in range(n_sweeps):
         for j in range(U.shape[0]):
             if stop[0]:
-                return U, residual, np.dot(inverse, shift)
+                return U, residual, np.dot(transform, shift)
             pull = pull_back(X, on[j] * sample_weight * residual) + np.dot(grams[j], U[j])
             M = grams[j].copy()
             for k in range(p):
@@ -90,4 +90,4 @@ def descend_groups(
             U[j] += change
             residual -= on[j] * preactivate(X, change)
             shift += centre(residual, linear)
-    return U, residual, np.dot(inverse, shift)
+    return U, residual, np.dot(transform, shift)

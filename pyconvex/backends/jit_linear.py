@@ -15,24 +15,34 @@ Linear = namedtuple("Linear", "basis weighted columns gram coef beta")
 
 
 @njit(cache=True, nogil=True)
-def make_linear(free, columns, coef, beta, sample_weight):
-    """Return the linear part, and R^-1, which turns coefficients of the basis into the columns'."""
+def orthonormal(free, sample_weight):
+    """Return a basis of the columns that is orthonormal under the weights, and T: basis = free T.
+
+    Gram-Schmidt, each column twice. One that depends on others gets a basis vector of zeros.
+    """
     n, k = free.shape
-    inverse = np.zeros((k, k))
-    basis = np.zeros((n, k))
-    if k > 0:
-        root = np.sqrt(sample_weight).reshape(n, 1)
-        _, R = np.linalg.qr(root * free)
-        for j in range(k):  # back substitution; a dependent column gets a basis vector of zeros
-            size = np.sqrt(np.sum(R[: j + 1, j] ** 2))
-            if abs(R[j, j]) > DEPENDENT * size:
-                inverse[j, j] = 1.0 / R[j, j]
-                for i in range(j - 1, -1, -1):
-                    inverse[i, j] = -np.dot(inverse[i, i:j], R[i:j, j]) * inverse[j, j]
-        basis = np.dot(free, inverse)
-    weights = sample_weight.reshape(n, 1)
+    basis, transform = np.zeros((k, n)), np.zeros((k, k))  # transposed: rows are in one piece
+    for j in range(k):
+        v, coefficients = free[:, j].copy(), np.zeros(k)
+        coefficients[j] = 1.0
+        start = np.sqrt(np.dot(sample_weight, v * v))
+        for _ in range(2 if j > 0 else 0):
+            parts = np.dot(basis[:j], sample_weight * v)
+            v -= np.dot(parts, basis[:j])
+            coefficients -= np.dot(parts, transform[:j])
+        size = np.sqrt(np.dot(sample_weight, v * v))
+        if size > DEPENDENT * start:
+            basis[j], transform[j] = v / size, coefficients / size
+    return basis.T.copy(), transform.T.copy()
+
+
+@njit(cache=True, nogil=True)
+def make_linear(free, columns, coef, beta, sample_weight):
+    """Return the linear part, and what turns coefficients of the basis into the free columns'."""
+    basis, transform = orthonormal(free, sample_weight)
+    weights = sample_weight.reshape(len(sample_weight), 1)
     gram = np.dot(columns.T, weights * columns)
-    return Linear(basis, weights * basis, columns, gram, coef.copy(), beta), inverse
+    return Linear(basis, weights * basis, columns, gram, coef.copy(), beta), transform
 
 
 @njit(cache=True, nogil=True)

@@ -156,7 +156,7 @@ def refine(
     residual, U, signs, tight = residual.copy(), U.copy(), signs.copy(), tight.copy()
     kept = np.arange(U.shape[0])
     on = np.dot(U, X.T) > 0.0 if mode == CROSSING else unpack_bits(packed, n)
-    linear, inverse = make_linear(free, columns, coef, column_beta, sample_weight)
+    linear, transform = make_linear(free, columns, coef, column_beta, sample_weight)
     shift = centre(residual, linear)
     value = objective(residual, sample_weight, U, betas, ridge, free_bias, linear)
     decrease, newton_rate, total = np.inf, np.inf, 0.0
@@ -237,5 +237,5 @@ def refine(
         if skipped:  # Newton gets another chance as sweeps slow down
             newton_rate = np.inf if decrease <= tol else 2.0 * newton_rate
     stay = nonzero(U)
-    shift = np.dot(inverse, shift)
+    shift = np.dot(transform, shift)
     return kept[stay], U[stay], tight[stay], residual, shift, linear.coef, decrease
