@@ -37,7 +37,9 @@ DualNewton::DualNewton(const Problem& problem, const Problem& real,
       n_patterns_(static_cast<Index>(packed.size()) / words_per_pattern(problem.X.rows())),
       thresholds_(VectorXd::Constant(n_patterns_, problem.beta)),
       gram_(gram),
-      box_(problem) {
+      box_(problem),
+      size_(problem.X.norm() / std::sqrt(static_cast<double>(problem.X.size()))) {
+  size_ = size_ > 0.0 ? size_ : 1.0;
   for (Index g = 0; g < n_patterns_; ++g) {
     thresholds_[g] *= problem.weight_of(g);
   }
@@ -79,7 +81,8 @@ DualNewton::Best DualNewton::begin(const State& start, Iterate& at) const {
   best.own_objective = problem_.objective(prediction, best.U, best.active);
   best.own_dual = bound(problem_, z, slopes);
   at.intercept = start.intercept;
-  at.sigma = kStart * static_cast<double>(problem_.X.rows()) * (best.active.empty() ? 1.0 : kWarm);
+  at.sigma = kStart * static_cast<double>(problem_.X.rows()) / (size_ * size_) *
+             (best.active.empty() ? 1.0 : kWarm);
   const double norm = slopes.rowwise().norm().cwiseQuotient(thresholds_).maxCoeff();
   const double shrink = norm > 1.0 ? 1.0 / norm : 1.0;
   move(at, box_.inside(shrink * z), shrink * slopes);
@@ -158,7 +161,7 @@ void DualNewton::move(Iterate& at, const VectorXd& z, const RowMatrix& slopes) c
   at.error = at.outputs.rowwise().sum();
   at.error -= to_eigen(problem_.loss->conjugate_slopes(view(shares), view(problem_.y)));
   if (problem_.intercept) {
-    at.next_intercept = at.intercept + at.sigma * z.sum();
+    at.next_intercept = at.intercept + at.sigma * size_ * size_ * z.sum();
     at.error.array() += at.next_intercept;
   }
 }

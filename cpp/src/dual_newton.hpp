@@ -77,6 +77,7 @@ class DualNewton {
   Eigen::VectorXd thresholds_;  // beta omega_g
   Eigen::MatrixXd& gram_;       // X X^T, the lower triangle
   DualBox box_;
+  double size_;  // root mean square of the entries of X: penalties sigma suit it
 };
 
 }  // namespace pyconvex

@@ -64,7 +64,7 @@ VectorXd DualNewton::direction(Iterate& at) {
   MatrixXd borders(n, k + (problem_.intercept ? 1 : 0));
   borders.leftCols(k) = at.outputs * shares.asDiagonal();
   if (problem_.intercept) {
-    borders.col(k).setConstant(std::sqrt(softening));
+    borders.col(k).setConstant(size_ * std::sqrt(softening));
   }
   const MatrixXd masks = at.masks * at.scale.cwiseSqrt().asDiagonal();
   const VectorXd diagonal = curvatures(at.z).cwiseQuotient(problem_.sample_weight);
@@ -116,8 +116,8 @@ double DualNewton::psi(const Iterate& at, const VectorXd& z, const RowMatrix& sl
       -problem_.loss->dual_value(view(z), view(problem_.y), view(problem_.sample_weight));
   value += squares / (2.0 * at.sigma * (1.0 + at.sigma * problem_.ridge));
   if (problem_.intercept) {
-    const double shift = at.intercept + at.sigma * z.sum();
-    value += shift * shift / (2.0 * at.sigma);
+    const double penalty = at.sigma * size_ * size_, shift = at.intercept + penalty * z.sum();
+    value += shift * shift / (2.0 * penalty);
   }
   return value;
 }
@@ -132,7 +132,7 @@ bool DualNewton::solved(const Iterate& at) const {
   if (const auto free = box_.free(at.z, at.error)) {
     error = error(*free).eval();
   }
-  return error.norm() <= kInexact * change.norm() / at.sigma;
+  return error.norm() <= kInexact * change.norm() / (at.sigma * size_);
 }
 
 }  // namespace pyconvex
