@@ -36,7 +36,8 @@ _PATIENCE = 3  # rounds without progress until a solve is called stalled
 _ROUNDS = 12  # groups without cones: sweeps alone go on while so many rounds bring
 _FALLING = 0.5  # the gap below this share of what it was;
 _SHARE = 0.1  # else a refinement goes on until a sweep gains less than this share of the gap,
-_COARSE = 1e-4  # as long as the gap is above this
+_COARSE = 1e-4  # as long as the gap is above this,
+_STUCK = 0.9  # and below this share of what it was after the last refinement
 _GROUP_WORK = 10  # groups whose gradients cost as much as the update of one
 
 
@@ -255,11 +256,12 @@ class Solver:
             swept = self._sweep(neurons, monitor)
             if objective - self._objective(swept) > _NO_PROGRESS * objective:
                 return swept
+        stuck = gap > _STUCK * gaps[0]
         gaps.clear()
         # The gap shrinks like the root of the distance to the optimum over these neurons.
         step = min(1e-4 * gap, 1e-2 * gap * gap) if idle == 0 else 0.0
         gated = self.mode == self.kernels.GATED and self.problem.loss.quadratic
-        if idle == 0 and gap > _COARSE and gated:
+        if idle == 0 and gap > _COARSE and gated and not stuck:
             step = _SHARE * gap
         return self.refined(neurons, objective * max(step, _NO_PROGRESS), monitor)
 

@@ -21,6 +21,8 @@ class Ended(Protocol):
         """How it ended."""
 
 
+ROUNDED_UP = 1.0 + 1e-12  # what a dual norm takes to be no less in spite of rounding
+
 Result = TypeVar("Result", bound=Ended)
 State = TypeVar("State")  # what the next point starts from
 

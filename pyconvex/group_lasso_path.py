@@ -10,7 +10,7 @@ from pyconvex.backends import get_backend
 from pyconvex.column_generation import Solver
 from pyconvex.data import check_matrix, check_n_threads, check_tol
 from pyconvex.dual_newton import DualNewton
-from pyconvex.grid import Grid, solve_along
+from pyconvex.grid import ROUNDED_UP, Grid, solve_along
 from pyconvex.losses import Loss
 from pyconvex.monitor import Monitor, Record
 from pyconvex.neurons import Neurons
@@ -124,4 +124,4 @@ def _beta_max(solver: Solver | DualNewton) -> float:
     if isinstance(solver, DualNewton):
         return solver.dual_norm(z) * (1.0 + 1e-12)
     norm: float = solver.pricing(problem, z, none.U, none.signs, run_whole)[0]
-    return norm * (1.0 + 1e-12)
+    return norm * ROUNDED_UP

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyconvex.data import check_choice, check_vector
 from pyconvex.fit import make_task, solve_any, start_of
 from pyconvex.fitted import Fit
-from pyconvex.grid import Grid, solve_along
+from pyconvex.grid import ROUNDED_UP, Grid, solve_along
 from pyconvex.losses import Array, Loss
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
@@ -265,5 +265,6 @@ def path(
             return solve_any(task.at(beta), state, minimal, monitor)
 
         start = start_of(task, warm_start)
-        fits, ended = solve_along(grid.betas(task.beta_max), solve, start, monitor)
+        betas = grid.betas(lambda: task.beta_max() * ROUNDED_UP)
+        fits, ended = solve_along(betas, solve, start, monitor)
         return Path(tuple(fits), ended) if ended else Path.of(fits)

@@ -29,7 +29,7 @@ TWINS = [
         "_MAX_SWEEPS": "kMaxSweeps", "_MAX_CALLS": "kMaxCalls", "_MAX_MODELS": "kMaxModels",
         "_INNER": "kInner", "_FIRM": "kFirm", "_FIRMER": "kFirmer", "_FIRMEST": "kFirmest",
         "_MAX_SIZE": "kMaxSize", "_MAX_WORK": "kMaxWork", "_ROUNDS": "kRounds",
-        "_FALLING": "kFalling", "_SHARE": "kShare", "_COARSE": "kCoarse",
+        "_FALLING": "kFalling", "_SHARE": "kShare", "_COARSE": "kCoarse", "_STUCK": "kStuck",
         "_GROUP_WORK": "kGroupWork",
     }),
     ("pyconvex/program.py", "cpp/src/problem.hpp", {"STAGE": "kStage"}),

@@ -27,7 +27,8 @@ constexpr double kMaxWork = 3e9;  // flops of one refinement
 constexpr Index kRounds = 12;     // groups without cones: sweeps alone go on while so many
 constexpr double kFalling = 0.5;  // rounds bring the gap below this share of what it was;
 constexpr double kShare = 0.1;    // else a refinement goes on until a sweep gains less of the gap,
-constexpr double kCoarse = 1e-4;  // as long as that is above this
+constexpr double kCoarse = 1e-4;  // as long as that is above this,
+constexpr double kStuck = 0.9;    // and below this share of what it was after the last one
 constexpr Index kGroupWork = 10;  // groups whose gradients cost as much as the update of one
 
 }  // namespace
@@ -64,10 +65,12 @@ void Solver::improve(State& state, double objective, double gap, std::vector<dou
       return;
     }
   }
+  const bool stuck = gap > kStuck * gaps.front();
   gaps.clear();
   // The gap shrinks like the root of the distance to the optimum over these neurons.
   double step = idle == 0 ? std::min(1e-4 * gap, 1e-2 * gap * gap) : 0.0;
-  if (idle == 0 && gap > kCoarse && mode_ == Mode::gated && problem_.loss->quadratic()) {
+  const bool coarse = gap > kCoarse && !stuck && mode_ == Mode::gated;
+  if (idle == 0 && coarse && problem_.loss->quadratic()) {
     step = kShare * gap;
   }
   refine(state, objective * std::max(step, kNoProgress));
