@@ -10,7 +10,11 @@ def native_required() -> bool:
     return os.environ.get("PYCONVEX_REQUIRE_NATIVE", "").lower() not in ("", "0", "false", "off")
 
 
-@pytest.fixture(params=backends.NAMES)
+# PYCONVEX_TEST_BACKENDS=native leaves the others to a run of their own.
+CHOSEN = os.environ.get("PYCONVEX_TEST_BACKENDS", "").replace(",", " ").split()
+
+
+@pytest.fixture(params=CHOSEN or backends.NAMES)
 def backend(request):
     """Each backend in turn: skipped where it is absent, unless the environment requires it."""
     reason = backends.why_unavailable(request.param)
