@@ -13,7 +13,7 @@ from pyconvex.monitor import Monitor
 from pyconvex.neurons import Neurons
 from pyconvex.pricing import Columns
 from pyconvex.program import Status, relative_gap
-from pyconvex.softmax_newton import newton_step
+from pyconvex.softmax_newton import newton_steps
 
 _PASSES = 20  # over the classes between two pricings
 _INNER = 1e-2  # a class is solved to this share of what the last pass gained
@@ -226,21 +226,30 @@ class SoftmaxSolver:
         now = self._recomputed(end)
         z, problem = self._multiplier(now), self.solvers[0].problem
         shares = self._targets - z / problem.sample_weight[:, np.newaxis]
-        moved = newton_step(self.solvers, now, shares, z)
-        guess = None if moved is None else _as_vector(moved)
+        small = False
+        for moved in newton_steps(self.solvers, now, shares, z):
+            small = True
+            better = self._towards(now, _as_vector(moved))
+            if better is not None:
+                return better
         pairs = zip(start, end, strict=True)
-        if guess is None and all(np.array_equal(a.signs, b.signs) for a, b in pairs):
+        if not small and all(np.array_equal(a.signs, b.signs) for a, b in pairs):
             guess = extrapolation.next(_as_vector(start), _as_vector(end))
-        if guess is None:
-            return end
+            better = None if guess is None else self._towards(now, guess)
+            if better is not None:
+                return better
+        extrapolation.clear()
+        return list(now)
+
+    def _towards(self, now: Sequence[Neurons], guess: Array) -> list[Neurons] | None:
+        """Return a point on the way to a guess where the objective is lower, None without one."""
         value, origin = self.objective(now), _as_vector(now)
         room = self._room(list(now), guess)
         for t in _LENGTHS:
             tried = self._recomputed(_with_vector(now, origin + t * room * (guess - origin)))
             if self.objective(tried) < value:
                 return list(tried)
-        extrapolation.clear()
-        return list(now)
+        return None
 
     def _room(self, end: list[Neurons], guess: Array) -> float:
         """Return how far towards a guess neurons stay in the cells of given patterns, 1 for all."""

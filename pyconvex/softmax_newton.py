@@ -6,7 +6,7 @@ the softmax as it is. The Hessian couples them,
 of the outputs by the coordinates of the faces.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from pyconvex.losses import Array
 from pyconvex.neurons import Neurons
 
 MAX_SIZE = 1000  # coordinates of all classes together
-_DAMPING = 1e-12  # of the diagonal: a constant added to all outputs changes nothing
+DAMPINGS = (1e-12, 1e-6, 1e-3, 1e-1)  # of the diagonal, tried in turn
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,21 @@ class _Class:
         return replace(neurons, U=U, intercept=neurons.intercept + shift)
 
 
-def newton_step(
-    solvers: Sequence[Solver], state: Sequence[Neurons], probabilities: Array, z: Array
-) -> list[Neurons] | None:
-    """Return the neurons after a full Newton step; None where there are too many coordinates.
+def newton_steps(
+    solvers: Sequence[Solver],
+    state: Sequence[Neurons],
+    probabilities: Array,
+    z: Array,
+) -> Iterator[list[Neurons]]:
+    """Give the neurons after a Newton step, then after ever more damped ones.
 
-    ``probabilities`` and the multiplier ``z`` have shape (n_samples, n_classes).
+    Along what all outputs share the loss is flat, and an undamped step may be far too long. Gives
+    nothing where there are too many coordinates. ``probabilities`` and the multiplier ``z`` have
+    shape (n_samples, n_classes).
     """
     problem = solvers[0].problem
     if sum(neurons.U.size + 1 for neurons in state) > MAX_SIZE or not any(map(len, state)):
-        return None
+        return
     classes = [_Class.of(*pair) for pair in zip(solvers, state, strict=True)]
     ends = np.cumsum([0, *(len(one.gradient) for one in classes)])
     hessian, gradient = np.zeros((ends[-1], ends[-1])), np.zeros(ends[-1])
@@ -90,14 +95,17 @@ def newton_step(
             hessian[ends[j] : ends[j + 1], rows] = block.T
         hessian[rows, rows] += one.hessian
     diagonal = np.diag_indices_from(hessian)
-    hessian[diagonal] += _DAMPING * np.maximum(hessian[diagonal], np.abs(hessian).max() * 1e-3)
-    try:
-        step = -np.linalg.solve(hessian, gradient)
-    except np.linalg.LinAlgError:
-        return None
-    parts = np.split(step, ends[1:-1])
-    moves = zip(classes, state, parts, strict=True)
-    return [one.moved(neurons, part) for one, neurons, part in moves]
+    least = 1e-3 * np.abs(hessian).max()
+    heights = np.maximum(hessian[diagonal], least)
+    for damping in DAMPINGS:
+        damped = hessian.copy()
+        damped[diagonal] += damping * heights
+        try:
+            step = -np.linalg.solve(damped, gradient)
+        except np.linalg.LinAlgError:
+            continue
+        moves = zip(classes, state, np.split(step, ends[1:-1]), strict=True)
+        yield [one.moved(neurons, part) for one, neurons, part in moves]
 
 
 def _face(rows: Array, p: int) -> Array:
