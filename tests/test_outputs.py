@@ -292,3 +292,17 @@ def test_softmax_constants():
     z = Softmax().multiplier(scores + shifts, Y, s)
     assert np.abs(z.sum(axis=0)).max() <= 1e-14
     assert shifts.sum() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_softmax_of_nearly_separable_classes():
+    """Undamped joint steps along what the outputs share are far too long here."""
+    from sklearn.datasets import load_iris
+
+    data, labels = load_iris(return_X_y=True)
+    kept = np.flatnonzero(np.arange(150) % 5)
+    result = fit(
+        data[kept], np.eye(3)[labels[kept]], loss="softmax", standardize=True, certificate="local",
+        beta=0.0075, random_state=0, max_iter=20,
+    )  # fmt: skip
+    assert result.status == "optimal"
+    assert result.network.n_neurons < 10
