@@ -76,15 +76,10 @@ class Solver:
     n_threads: int
     grams: dict[int, Array] = field(default_factory=dict)  # X^T D_g diag(s) X of groups once used
 
-    @cached_property
-    def _true(self) -> Problem:
-        """The problem whose objective and gap count."""
-        return self.problem.true
-
     @property
     def _ready(self) -> float:
         """The gap at which a harder search pays; with a smoothed loss smaller ones are rare."""
-        return self.tol * (self.pricing.ready if self._true is self.problem else 1.0)
+        return self.tol * (self.pricing.ready if self.problem.true is self.problem else 1.0)
 
     def solve(self, neurons: Neurons, monitor: Monitor) -> Solution:
         """Solve from given neurons.
@@ -102,7 +97,7 @@ class Solver:
             norm, columns, sure = self._price(z, neurons, true, idle > 0, monitor)
             complete = not monitor.out_of_time()
             if complete:  # else the dual stays that of the last round
-                dual, proof = self._dual(self._true, z, norm, columns), z
+                dual, proof = self._dual(self.problem.true, z, norm, columns), z
             elif dual > true:  # an estimate that the objective has passed says nothing
                 dual = 0.0
             if self.pricing.exact:  # every multiplier's bound is valid, so keep the best
@@ -117,7 +112,7 @@ class Solver:
                 return Solution(neurons, dual, proof, status, sure or self.pricing.exact)
             if idle == _PATIENCE:
                 return Solution(neurons, dual, proof, Status.STALLED)
-            if problem is not self._true:
+            if problem is not self.problem.true:
                 left = (objective - self._dual(problem, z, norm, columns)) / true
                 if left <= STAGE * max(gap, self._ready):
                     sure = sure or self.pricing.exact
@@ -139,7 +134,7 @@ class Solver:
 
         Look harder before a certificate, and if stuck.
         """
-        problem, true, at_rows = self.problem, self._true, self.problem.at_rows(z)
+        problem, true, at_rows = self.problem, self.problem.true, self.problem.at_rows(z)
 
         def gap_of(norm: float) -> float:
             return relative_gap(objective, true.dual_objective(z, norm))
@@ -162,7 +157,7 @@ class Solver:
         return neurons.objective(self.problem)
 
     def _true_objective(self, neurons: Neurons) -> float:
-        return neurons.objective(self._true)
+        return neurons.objective(self.problem.true)
 
     @staticmethod
     def _dual(problem: Problem, z: Array, norm: float, columns: Columns) -> float:

@@ -141,6 +141,15 @@ def encode(
     return Neurons(U[used], signs[used], tight, pattern[used], 0.0, start.prediction, skip)
 
 
+def check_outputs(network: Network, n_outputs: int) -> None:
+    """Refuse a warm start with another number of outputs than y has columns."""
+    if network.output_weights.ndim != 2 or network.n_outputs != n_outputs:
+        raise ValueError(
+            f"warm_start has output_weights of shape {network.output_weights.shape} but y has "
+            f"{n_outputs} columns: pass a fit to a target of the same shape"
+        )
+
+
 def with_inputs(network: Network, mean: Array, scale: Array) -> Network:
     """Return the network whose output at (x - mean) / scale is this one's at x."""
     gates = gate_bias = None

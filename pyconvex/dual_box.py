@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pyconvex.losses import Array
+from pyconvex.losses import Array, Loss
 from pyconvex.program import Problem
 
-_MARGIN = 1e-12  # of a steep conjugate's domain that the multiplier leaves free at its ends
+MARGIN = 1e-12  # of a steep conjugate's domain that the multiplier leaves free at its ends
 SHARE = 0.99  # of the way to such an end that a step may take
 
 
@@ -28,9 +28,13 @@ class DualBox:
     @classmethod
     def of(cls, problem: Problem) -> "DualBox":
         """Return the box of a problem."""
-        low, high = problem.loss.domain(problem.y)
-        s = problem.sample_weight
-        return cls(-s * high, -s * low, problem.loss.steep, _MARGIN * s)
+        return cls.around(problem.loss, problem.y, problem.sample_weight)
+
+    @classmethod
+    def around(cls, loss: Loss, y: Array, s: Array) -> "DualBox":
+        """Return the box of a loss, entry by entry of targets y with weights s."""
+        low, high = loss.domain(y)
+        return cls(-s * high, -s * low, loss.steep, MARGIN * s)
 
     def inside(self, z: Array) -> Array:
         """Return the nearest multiplier where the dual objective has a slope."""
@@ -50,7 +54,11 @@ class DualBox:
 
         Held are those at an end with the objective falling beyond it.
         """
-        if self.steep:
-            return None
-        held = ((z <= self.low) & (slopes > 0.0)) | ((z >= self.high) & (slopes < 0.0))
+        held = self.held(z, slopes)
         return np.flatnonzero(~held) if held.any() else None
+
+    def held(self, z: Array, slopes: Array) -> NDArray[np.bool_]:
+        """Tell which entries a descent may not move."""
+        if self.steep:
+            return np.zeros(z.shape, bool)
+        return ((z <= self.low) & (slopes > 0.0)) | ((z >= self.high) & (slopes < 0.0))

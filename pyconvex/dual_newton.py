@@ -1,11 +1,9 @@
 """Dual augmented Lagrangian with semismooth Newton steps for group lassos on masked rows."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,19 +152,14 @@ class DualNewton:
 
     def solve(self, neurons: Neurons, monitor: Monitor) -> Solution:
         """Solve from given neurons."""
-        with self.threads():
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(self.n_threads or None, "blas"):
             best, status = self._solve(neurons, monitor)
             proved = self._by_weights(best)
             if self.by_weights or proved.dual_objective >= best.dual:
                 return replace(proved, status=status)
             return Solution(proved.neurons, best.dual, best.multiplier, status)
-
-    def threads(self) -> AbstractContextManager[Any]:
-        """Return what keeps BLAS to the number of threads."""
-        from threadpoolctl import threadpool_limits
-
-        limits: AbstractContextManager[Any] = threadpool_limits(self.n_threads or None, "blas")
-        return limits
 
     def _solve(self, neurons: Neurons, monitor: Monitor) -> tuple[Best, Status]:
         at, best = self._start(neurons)
@@ -207,8 +200,7 @@ class DualNewton:
         own, true = self.bound(z, gradients), self.bound(z, gradients, problem.true)
         shown = problem.true.objective(prediction, U[active], active, decayed)
         best = Best(active, U[active], shown, true, z, objective, own, decayed)
-        norm = float((row_norms(gradients) / self._weights).max())
-        norm = max(norm, problem.skip_norm(z))
+        norm = max(self._largest(gradients), problem.skip_norm(z))
         shrink = min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
         sigma = _START * n / self._size**2 * (_WARM if len(active) else 1.0)
         nothing = np.zeros(0)
@@ -391,7 +383,10 @@ class DualNewton:
 
     def dual_norm(self, z: Array) -> float:
         """Return N(z), the largest norm of a group's gradient over its weight."""
-        return float((row_norms(self.gradients(z)) / self._weights).max())
+        return self._largest(self.gradients(z))
+
+    def _largest(self, gradients: Array) -> float:
+        return float((row_norms(gradients) / self._weights).max())
 
     def bound(self, z: Array, gradients: Array, problem: Problem | None = None) -> float:
         """Return the dual objective of a multiplier that is orthogonal to the free columns.

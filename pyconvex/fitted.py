@@ -1,6 +1,8 @@
 """A solve's neurons made a network with its certificate."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +13,7 @@ from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
 from pyconvex.neurons import Neurons, Solution
 from pyconvex.patterns import PatternSet
+from pyconvex.pricing import Run
 from pyconvex.program import Status, relative_gap
 from pyconvex.proximal_point import solve
 from pyconvex.task import Task
@@ -70,7 +73,7 @@ class Fit:
     patterns: PatternSet = field(repr=False)
 
     def predict(self, X: ArrayLike) -> Array:
-        """Return the network's output for each row of X, shape (n_samples,)."""
+        """Return the network's output for each row of X, (n_samples,) or (n_samples, n_outputs)."""
         return self.network.predict(X)
 
     def __repr__(self) -> str:
@@ -79,6 +82,61 @@ class Fit:
             f"({self.certificate}), n_neurons={self.network.n_neurons}, beta={self.beta:.4g}, "
             f"n_iter={self.n_iter}, seconds={self.seconds:.2f})"
         )
+
+
+def fit_of(
+    monitor: Monitor,
+    network: Network,
+    beta: float,
+    objective: float,
+    dual: float,
+    lower_bound: float,
+    certificate: str,
+    status: Status,
+    patterns: PatternSet,
+) -> Fit:
+    """Return the fit of a network, with what the monitor saw of its solve."""
+    return Fit(
+        network=network,
+        beta=beta,
+        objective=objective,
+        dual_objective=dual,
+        gap=relative_gap(objective, dual),
+        lower_bound=lower_bound,
+        certificate=certificate,
+        status=status,
+        n_iter=len(monitor.history),
+        seconds=monitor.seconds,
+        history=tuple(monitor.history),
+        patterns=patterns,
+    )
+
+
+def certified(
+    task: Task,
+    monitor: Monitor,
+    network: Network,
+    objective: float,
+    dual: float,
+    bound: Callable[[Run | None], float],
+    status: Status,
+) -> Fit:
+    """Return the fit of a ReLU network at the highest level that is proved.
+
+    ``bound`` gives a lower bound for networks of any width; without a way to run kernels it proves
+    nothing new.
+    """
+    dual = min(dual, objective)  # where rounding has the last word
+    run = None if monitor.out_of_time() else monitor.run
+    lower_bound = min(max(bound(run), 0.0), objective)
+    certificate = "local" if task.patterns is None else "restricted"
+    proved = relative_gap(objective, lower_bound) <= task.solver.tol
+    if task.every_pattern or task.certificate == "global" or proved:
+        certificate, dual = "global", lower_bound
+    return fit_of(
+        monitor, network, task.solver.problem.beta, objective, dual, lower_bound, certificate,
+        status, task.patterns or neuron_patterns(task, network),
+    )  # fmt: skip
 
 
 def solve_task(
@@ -96,35 +154,32 @@ def _certified(task: Task, solution: Solution, minimal: bool, monitor: Monitor) 
     network = decode(solution.neurons, problem, task.coordinates, gates)
     objective = _objective(task, network)
     if minimal:
-        fewer = pruned(task, network)
-        reduced = _objective(task, fewer)
-        if reduced <= objective * (1.0 + _RISE):
-            network, objective = fewer, reduced
-    certificate = "local" if task.patterns is None else "restricted"
-    dual = min(solution.dual_objective, objective)  # where rounding has the last word
-    lower_bound = dual
-    if task.every_pattern:
-        certificate = "global"
+        network, objective = fewest(task, network, lambda n: _objective(task, n))
     if not task.gated:
-        run = None if monitor.out_of_time() else monitor.run
-        lower_bound = min(max(task.global_bound(solution, run), 0.0), objective)
-        proved = relative_gap(objective, lower_bound) <= task.solver.tol
-        if task.every_pattern or task.certificate == "global" or proved:
-            certificate, dual = "global", lower_bound
-    return Fit(
-        network=network,
-        beta=problem.beta,
-        objective=objective,
-        dual_objective=dual,
-        gap=relative_gap(objective, dual),
-        lower_bound=lower_bound,
-        certificate=certificate,
-        status=solution.status,
-        n_iter=len(monitor.history),
-        seconds=monitor.seconds,
-        history=tuple(monitor.history),
-        patterns=task.patterns or neuron_patterns(task, network),
-    )
+        return certified(
+            task, monitor, network, objective, solution.dual_objective,
+            partial(task.global_bound, solution), solution.status,
+        )  # fmt: skip
+    assert task.patterns is not None
+    dual = min(solution.dual_objective, objective)  # where rounding has the last word
+    return fit_of(
+        monitor, network, problem.beta, objective, dual, dual, gated_level(task), solution.status,
+        task.patterns,
+    )  # fmt: skip
+
+
+def gated_level(task: Task) -> str:
+    """Return the level of a proof over all gates of a program."""
+    return "global" if task.every_pattern else "restricted"
+
+
+def fewest(
+    task: Task, network: Network, objective_of: Callable[[Network], float]
+) -> tuple[Network, float]:
+    """Return the pruned network and its objective; as it was where rounding would raise that."""
+    objective, fewer = objective_of(network), pruned(task, network)
+    reduced = objective_of(fewer)
+    return (fewer, reduced) if reduced <= objective * (1.0 + _RISE) else (network, objective)
 
 
 def pruned(task: Task, network: Network) -> Network:

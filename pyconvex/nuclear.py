@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pyconvex.fitted import Fit
-from pyconvex.losses import Array, Kinked, Loss, Smoothed
+from pyconvex.decode import check_outputs
+from pyconvex.fitted import Fit, fewest, fit_of, gated_level, weight_decay
+from pyconvex.losses import Array, Kinked, Loss, Smoothed, check_columns
 from pyconvex.monitor import Monitor
 from pyconvex.network import Network
 from pyconvex.nuclear_newton import NuclearNewton, NuclearState
 from pyconvex.nuclear_problem import NuclearProblem
-from pyconvex.program import Status, relative_gap
+from pyconvex.program import SHARP, STAGE, Status, relative_gap
 from pyconvex.proximal_point import NARROWER, NARROWEST, PATIENCE, STAGES, WIDTH
 from pyconvex.task import Task
 
@@ -37,8 +38,7 @@ class NuclearTask:
     def of(cls, first: Task, Y: Array, loss: Loss) -> "NuclearTask":
         """Put the task together from that of any output, given targets (n_samples, n_outputs)."""
         one = first.solver.problem
-        for y in [Y] if Y.ndim == 2 and loss.name == "softmax" else Y.T:
-            loss.check_targets(y, intercept=one.intercept)
+        check_columns(loss, Y, intercept=one.intercept)
         problem = NuclearProblem(one.X, Y, one.sample_weight, one.beta, one.intercept, loss)
         return cls(first, problem)
 
@@ -57,7 +57,7 @@ class NuclearTask:
     def beta_max(self) -> float:
         """Return the dual norm at the best constant prediction."""
         problem = self.problem
-        smooth = replace(problem, loss=problem.loss.smooth(problem.Y, 1e-3))
+        smooth = replace(problem, loss=problem.loss.smooth(problem.Y, SHARP))
         F = np.zeros_like(problem.Y)
         return self.engine.norm(smooth.multiplier(F + smooth.best_shifts(F)))
 
@@ -66,11 +66,7 @@ class NuclearTask:
         if network is None:
             return None
         c = self.problem.Y.shape[1]
-        if network.output_weights.ndim != 2 or network.n_outputs != c:
-            raise ValueError(
-                f"warm_start has output_weights of shape {network.output_weights.shape} but y has "
-                f"{c} columns: pass a fit to a target of the same shape"
-            )
+        check_outputs(network, c)
         parts = [
             self.first.start(replace(network, output_weights=column, output_bias=0.0))
             for column in network.output_weights.T
@@ -85,25 +81,15 @@ class NuclearTask:
         """Solve from a given state; return the certified fit and the state it ended with."""
         best, dual, status = self._solved(state, monitor)
         network = self._network(best)
-        if minimal:
-            network = network.prune(self.first.X, free_bias=self.problem.intercept)
         objective = self._objective(network)
+        if minimal:
+            network, objective = fewest(self.first, network, self._objective)
         dual = min(dual, objective)
         assert self.first.patterns is not None
-        result = Fit(
-            network=network,
-            beta=self.problem.beta,
-            objective=objective,
-            dual_objective=dual,
-            gap=relative_gap(objective, dual),
-            lower_bound=dual,
-            certificate="global" if self.first.every_pattern else "restricted",
-            status=status,
-            n_iter=len(monitor.history),
-            seconds=monitor.seconds,
-            history=tuple(monitor.history),
-            patterns=self.first.patterns,
-        )
+        result = fit_of(
+            monitor, network, self.problem.beta, objective, dual, dual, gated_level(self.first),
+            status, self.first.patterns,
+        )  # fmt: skip
         return result, best
 
     def _solved(self, state: State, monitor: Monitor) -> tuple[NuclearState, float, Status]:
@@ -116,7 +102,7 @@ class NuclearTask:
         first, gap, dual, idle = smoothed.width, math.inf, 0.0, 0
         best: NuclearState | None = None
         for _ in range(STAGES):
-            share = min(max(0.2 * gap, 0.2 * self.engine.tol), 0.1)
+            share = min(STAGE * max(gap, self.engine.tol), 0.1)
             engine = replace(self.engine, problem=replace(self.problem, loss=smoothed), tol=share)
             state, _, Z, status = engine.solve(state, monitor)
             F = engine.outputs(state.U, state.active) + state.intercept
@@ -159,11 +145,5 @@ class NuclearTask:
 
     def _objective(self, network: Network) -> float:
         """Return loss plus weight decay of a network."""
-        weights, bias = self.first.coordinates.standardized(
-            network.hidden_weights, network.hidden_bias
-        )
-        squares = (weights**2).sum() + (network.output_weights**2).sum()
-        if self.first.coordinates.ones:
-            squares += (bias**2).sum()
         loss = self.problem.value(network.predict(self.first.X))
-        return loss + 0.5 * self.problem.beta * float(squares)
+        return loss + weight_decay(self.first, network)

@@ -7,10 +7,11 @@ U_g of shape p x c, has the same optimum as weight decay on networks whose neuro
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from pyconvex.dual_box import SHARE
+from pyconvex.dual_box import MARGIN, SHARE, DualBox
 from pyconvex.losses import Array, Loss, Smoothed, Softmax
 from pyconvex.rows import Rows
 
@@ -117,47 +118,34 @@ class NuclearProblem:
 
     def held(self, Z: Array, slopes: Array) -> Array:
         """Return 0 for entries at an end of the domain that a descent would push out, else 1."""
-        if self.loss.steep or self.coupled:
+        if self.coupled:
             return np.ones_like(Z)
-        low, high = self._ends()
-        out = ((low >= Z) & (slopes > 0.0)) | ((high <= Z) & (slopes < 0.0))
-        return np.where(out, 0.0, 1.0)
+        return np.where(self._box.held(Z, slopes), 0.0, 1.0)
 
     def stop(self, Z: Array, step: Array) -> Array:
         """Return where a step from Z ends that is cut off at the domain."""
-        if self.coupled:  # whole rows are shortened, so that they sum to zero
-            room = np.where(step > 0.0, SHARE * (self.column * self.Y - Z), np.inf)
-            factors = np.where(step > room, room / np.where(step > 0.0, step, 1.0), 1.0)
-            moved: Array = Z + step * factors.min(axis=1, keepdims=True)
-            return moved
-        low, high = self._ends()
-        if self.loss.steep:
-            low, high = Z - SHARE * (Z - low), Z + SHARE * (high - Z)
-        moved = np.clip(Z + step, low, high)
+        if not self.coupled:
+            return self._box.stop(Z, step)
+        # whole rows are shortened, so that they sum to zero
+        room = np.where(step > 0.0, SHARE * (self.column * self.Y - Z), np.inf)
+        factors = np.where(step > room, room / np.where(step > 0.0, step, 1.0), 1.0)
+        moved: Array = Z + step * factors.min(axis=1, keepdims=True)
         return moved
 
     def inside(self, Z: Array) -> Array:
         """Return the nearest multiplier where the dual objective has a slope."""
-        if self.coupled:
-            shares = np.maximum(self.Y - Z / self.column, _MARGIN)
-            inside: Array = self.column * (self.Y - shares / shares.sum(axis=1, keepdims=True))
-            return inside
-        if not self.loss.steep:
-            return Z
-        low, high = self._ends()
-        margin = _MARGIN * self.column
-        inside = np.clip(Z, low + margin, high - margin)
+        if not self.coupled:
+            return self._box.inside(Z)
+        shares = np.maximum(self.Y - Z / self.column, MARGIN)
+        inside: Array = self.column * (self.Y - shares / shares.sum(axis=1, keepdims=True))
         return inside
 
     def _shares(self, Z: Array) -> Array:
         return np.maximum(self.Y - Z / self.column, 1e-300)
 
-    def _ends(self) -> tuple[Array, Array]:
-        low, high = self.loss.domain(self.Y)
-        return -self.column * high, -self.column * low
-
-
-_MARGIN = 1e-12  # what a steep conjugate's domain leaves free at its ends
+    @cached_property
+    def _box(self) -> DualBox:
+        return DualBox.around(self.loss, self.Y, self.column)
 
 
 def _column(loss: Loss, k: int) -> Loss:

@@ -10,13 +10,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pyconvex.column_generation import Solver
-from pyconvex.decode import decode
-from pyconvex.fitted import Fit, neuron_patterns, pruned, solve_task, weight_decay
-from pyconvex.losses import Array, Loss, Softmax
+from pyconvex.decode import check_outputs, decode
+from pyconvex.fitted import (
+    Fit,
+    certified,
+    fewest,
+    fit_of,
+    neuron_patterns,
+    solve_task,
+    weight_decay,
+)
+from pyconvex.losses import Array, Loss, Softmax, check_columns
 from pyconvex.monitor import Monitor
 from pyconvex.network import Network
 from pyconvex.neurons import Neurons
-from pyconvex.program import Status, relative_gap
+from pyconvex.pricing import Run
+from pyconvex.program import Status
 from pyconvex.softmax import SoftmaxSolver
 from pyconvex.task import Task
 
@@ -43,12 +52,9 @@ class OutputsTask:
     def of(cls, first: Task, Y: Array, loss: Loss) -> "OutputsTask":
         """Put the task together from that of any output, given targets (n_samples, n_outputs)."""
         intercept = first.solver.problem.intercept
-        if isinstance(loss, Softmax):
-            loss.check_targets(Y, intercept=intercept)
-            return cls(tuple(first.for_target(y) for y in Y.T.copy()), loss)
-        for y in Y.T:
-            loss.check_targets(y, intercept=intercept)
-        return cls(tuple(first.for_target(y, loss) for y in Y.T.copy()), loss)
+        check_columns(loss, Y, intercept=intercept)
+        own = None if isinstance(loss, Softmax) else loss
+        return cls(tuple(first.for_target(y, own) for y in Y.T.copy()), loss)
 
     def at(self, beta: float) -> "OutputsTask":
         """Return the same task at another weight decay."""
@@ -70,11 +76,7 @@ class OutputsTask:
         """Return the neurons to start from."""
         if network is None:
             return tuple(task.start(None) for task in self.tasks)
-        if network.n_outputs != len(self.tasks) or network.output_weights.ndim != 2:
-            raise ValueError(
-                f"warm_start has output_weights of shape {network.output_weights.shape} but y has "
-                f"{len(self.tasks)} columns: pass a fit to a target of the same shape"
-            )
+        check_outputs(network, len(self.tasks))
         parts = (_part(network, k) for k in range(len(self.tasks)))
         return tuple(task.start(part) for task, part in zip(self.tasks, parts, strict=True))
 
@@ -106,36 +108,31 @@ class OutputsTask:
             decode(neurons, task.solver.problem, task.coordinates, None)
             for task, neurons in zip(self.tasks, solution.neurons, strict=True)
         ]
-        if minimal:
-            networks = [pruned(task, n) for task, n in zip(self.tasks, networks, strict=True)]
-        network, Y = stacked(networks), np.column_stack([task.y for task in self.tasks])
-        objective = loss.value(network.predict(first.X), Y, first.sample_weight)
-        objective += weight_decay(first, network)
-        certificate = "local" if first.patterns is None else "restricted"
-        dual = min(solution.dual_objective, objective)
-        run = None if monitor.out_of_time() else monitor.run
+        Y = np.column_stack([task.y for task in self.tasks])
+
+        def objective_of(networks: list[Network]) -> float:
+            network = stacked(networks)
+            value = loss.value(network.predict(first.X), Y, first.sample_weight)
+            return value + weight_decay(first, network)
+
+        objective = objective_of(networks)
+        for k, task in enumerate(self.tasks if minimal else ()):
+
+            def with_one(one: Network, k: int = k) -> float:
+                return objective_of([*networks[:k], one, *networks[k + 1 :]])
+
+            networks[k], objective = fewest(task, networks[k], with_one)
         columns = np.ascontiguousarray(solution.multiplier.T)
-        parts = zip(self.tasks, solution.neurons, columns, strict=True)
-        norm = max(task.global_norm(neurons, z, run) for task, neurons, z in parts)
-        bound = coupled.dual_objective(solution.multiplier, norm)
-        lower_bound = min(max(bound, 0.0), objective)
-        proved = relative_gap(objective, lower_bound) <= first.solver.tol
-        if first.every_pattern or first.certificate == "global" or proved:
-            certificate, dual = "global", lower_bound
-        result = Fit(
-            network=network,
-            beta=first.solver.problem.beta,
-            objective=objective,
-            dual_objective=dual,
-            gap=relative_gap(objective, dual),
-            lower_bound=lower_bound,
-            certificate=certificate,
-            status=solution.status,
-            n_iter=len(monitor.history),
-            seconds=monitor.seconds,
-            history=tuple(monitor.history),
-            patterns=first.patterns or neuron_patterns(first, network),
-        )
+
+        def bound(run: Run | None) -> float:
+            parts = zip(self.tasks, solution.neurons, columns, strict=True)
+            norm = max(task.global_norm(neurons, z, run) for task, neurons, z in parts)
+            return coupled.dual_objective(solution.multiplier, norm)
+
+        result = certified(
+            first, monitor, stacked(networks), objective, solution.dual_objective, bound,
+            solution.status,
+        )  # fmt: skip
         return result, solution.neurons
 
     def _objective(self, k: int, neurons: Neurons) -> float:
@@ -148,24 +145,19 @@ class OutputsTask:
 
     def _together(self, fits: list[Fit], monitor: Monitor) -> Fit:
         """Return the fits of all outputs as one."""
-        objective = sum(fit.objective for fit in fits)
-        dual = sum(fit.dual_objective for fit in fits)
         network = stacked([fit.network for fit in fits])
         levels = {fit.certificate for fit in fits}
         ends = {fit.status for fit in fits}
-        return Fit(
-            network=network,
-            beta=fits[0].beta,
-            objective=objective,
-            dual_objective=dual,
-            gap=relative_gap(objective, dual),
-            lower_bound=sum(fit.lower_bound for fit in fits),
-            certificate=levels.pop() if len(levels) == 1 else "local",
-            status=next((end for end in _ENDS if end in ends), Status.OPTIMAL),
-            n_iter=len(monitor.history),
-            seconds=monitor.seconds,
-            history=tuple(monitor.history),
-            patterns=self.tasks[0].patterns or neuron_patterns(self.tasks[0], network),
+        return fit_of(
+            monitor,
+            network,
+            fits[0].beta,
+            sum(fit.objective for fit in fits),
+            sum(fit.dual_objective for fit in fits),
+            sum(fit.lower_bound for fit in fits),
+            levels.pop() if len(levels) == 1 else "local",
+            next((end for end in _ENDS if end in ends), Status.OPTIMAL),
+            self.tasks[0].patterns or neuron_patterns(self.tasks[0], network),
         )
 
 

@@ -28,7 +28,7 @@ class Status(str, Enum):
 STAGE = 0.2  # a smoothed loss is solved until its gap is this share of the true one
 _TINY = 1e-10  # a loss below this share of that of no prediction may be rounding
 _ROUNDING = 16 * np.finfo(float).eps  # relative, of a prediction
-_SHARP = 1e-3  # share of the mean error over which a kink is smoothed for the best constant
+SHARP = 1e-3  # share of the mean error over which a kink is smoothed for the best constant
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Problem:
     skip: Skip | None = None
     copies: NDArray[np.int64] | None = None
 
-    @property
+    @cached_property
     def true(self) -> "Problem":
         """The problem whose objective and gap count: another one where the loss is smoothed."""
         return replace(self, loss=self.loss.loss) if isinstance(self.loss, Smoothed) else self
@@ -213,7 +213,7 @@ class Problem:
         At a kink of the loss one of many: its norm bounds the smallest beta without neurons.
         """
         problem, nothing = (
-            replace(self, loss=self.loss.smooth(self.y, _SHARP)),
+            replace(self, loss=self.loss.smooth(self.y, SHARP)),
             np.zeros(len(self.X)),
         )
         return problem.multiplier(problem.free @ problem.best_shift(nothing))

@@ -30,7 +30,7 @@ class ProximalPoint:
 
     Parameters
     ----------
-    solver : Solver
+    solver : Solver or DualNewton
         For the program with the loss as it is.
     """
 
@@ -47,7 +47,7 @@ class ProximalPoint:
         idle, gap = 0, math.inf
         for _ in range(STAGES):
             solver = replace(self.solver, problem=replace(problem, loss=smoothed))
-            solution = solve(solver, neurons, monitor)
+            solution = solver.solve(neurons, monitor)
             neurons = solution.neurons
             best, previous = _better(self.solver, best, solution), gap
             gap = _gap(problem, best)
@@ -70,14 +70,10 @@ def _better(solver: Solver | DualNewton, best: Solution | None, solution: Soluti
     problem = solver.problem
     if best is None or not solver.pricing.exact:
         return solution
-    chosen = min(best, solution, key=lambda s: _objective(problem, s.neurons))
+    chosen = min(best, solution, key=lambda s: s.neurons.objective(problem))
     proof = max(best, solution, key=lambda s: s.dual_objective)
     return replace(chosen, dual_objective=proof.dual_objective, multiplier=proof.multiplier)
 
 
 def _gap(problem: Problem, solution: Solution) -> float:
-    return relative_gap(_objective(problem, solution.neurons), solution.dual_objective)
-
-
-def _objective(problem: Problem, neurons: Neurons) -> float:
-    return neurons.objective(problem)
+    return relative_gap(solution.neurons.objective(problem), solution.dual_objective)

@@ -142,11 +142,7 @@ class SoftmaxSolver:
             return tuple(fresh)
         shifts = self.loss.best_shifts(self._outputs(fresh), self._targets, problem.sample_weight)
         return tuple(
-            replace(
-                neurons,
-                prediction=neurons.prediction + shift,
-                intercept=neurons.intercept + float(shift),
-            )
+            neurons.shifted(problem, np.array([shift]), neurons.prediction + shift)
             for neurons, shift in zip(fresh, shifts, strict=True)
         )
 

@@ -33,14 +33,14 @@ TWINS = [
         "_GROUP_WORK": "kGroupWork",
     }),
     ("pyconvex/program.py", "cpp/src/problem.hpp", {"STAGE": "kStage"}),
-    ("pyconvex/program.py", "cpp/src/program.cpp", {"_SHARP": "kSharp"}),
+    ("pyconvex/program.py", "cpp/src/program.cpp", {"SHARP": "kSharp"}),
     ("pyconvex/proximal_point.py", "cpp/src/proximal_point.cpp", {
         "WIDTH": "kWidth", "NARROWER": "kNarrower", "NARROWEST": "kNarrowest",
         "STAGES": "kStages", "PATIENCE": "kPatience",
     }),
     ("pyconvex/losses/base.py", "cpp/src/losses.cpp", {"_STEPS": "kSteps"}),
     ("pyconvex/losses/base.py", "cpp/src/smoothed.hpp", {"ROUNDED": "kRounded"}),
-    ("pyconvex/dual_box.py", "cpp/src/dual_box.cpp", {"_MARGIN": "kMargin", "SHARE": "kShare"}),
+    ("pyconvex/dual_box.py", "cpp/src/dual_box.cpp", {"MARGIN": "kMargin", "SHARE": "kShare"}),
     ("pyconvex/pricing.py", "cpp/src/columns.cpp", {"_CHUNK": "kChunk"}),
     ("pyconvex/pricing.py", "cpp/src/local_pricing.cpp", {"n_starts": "kStarts"}),
     ("pyconvex/bounded.py", "cpp/src/bounded_pricing.cpp", {

@@ -11,7 +11,7 @@ from pyconvex.losses.softmax import Softmax
 
 __all__ = [
     "Array", "Hinge", "Huber", "Kinked", "Logistic", "Loss", "Poisson", "Quantile", "Smoothed",
-    "Softmax", "Squared", "SquaredHinge", "check_loss",
+    "Softmax", "Squared", "SquaredHinge", "check_columns", "check_loss",
 ]  # fmt: skip
 
 _LOSSES: dict[str, type[Loss]] = {
@@ -31,3 +31,9 @@ def check_loss(loss: object) -> Loss:
         f"loss must be one of {names} or an object of pyconvex.losses such as Huber(delta=1.0), "
         f"got {loss!r}"
     )
+
+
+def check_columns(loss: Loss, Y: Array, *, intercept: bool) -> None:
+    """Raise ValueError unless a loss takes targets of several outputs, (n_samples, n_outputs)."""
+    for y in [Y] if isinstance(loss, Softmax) else Y.T:
+        loss.check_targets(y, intercept=intercept)
