@@ -15,7 +15,7 @@ from pyconvex.data import check_choice, check_random_state
 from pyconvex.estimator_base import ConvexReLU
 from pyconvex.fit import beta_max, fit
 from pyconvex.grid import Grid
-from pyconvex.losses import Array
+from pyconvex.losses import Array, check_loss
 from pyconvex.path import Path, path
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Status
@@ -105,7 +105,7 @@ class CrossValidated(ConvexReLU):
             points = list(found)
         start = points[-1] if points else None
         self._take(fit(X, targets, beta=float(beta), warm_start=start, **common))
-        self.path_ = Path.of([*points, self.fit_])
+        self.path_ = Path.of([*points, self.fit_], check_loss(loss))
 
 
 def _beta_max(data: Any, settings: dict[str, Any]) -> float:

@@ -1,17 +1,17 @@
 """The regularisation path: one fit per weight decay, each warm started from the one before."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.data import check_choice, check_vector
+from pyconvex.data import check_choice, check_targets
 from pyconvex.fit import make_task, solve_any, start_of
 from pyconvex.fitted import Fit
 from pyconvex.grid import ROUNDED_UP, Grid, solve_along
-from pyconvex.losses import Array, Loss
+from pyconvex.losses import Array, Loss, check_loss
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
 from pyconvex.path_plot import plot_curve, plot_tracks
@@ -39,16 +39,19 @@ class Path(Sequence[Fit]):
         "optimal" if every point is; "time_limit" or "interrupted" if that ended the path before
         its last point; else the status of the last point that is not optimal. Of a slice: the
         same, of its points alone.
+    loss : object of pyconvex.losses
+        What they minimise beside the weight decay.
     """
 
     fits: tuple[Fit, ...]
     status: Status
+    loss: Loss
 
     @classmethod
-    def of(cls, fits: Sequence[Fit]) -> "Path":
+    def of(cls, fits: Sequence[Fit], loss: Loss) -> "Path":
         """Return the path of some fits with the status that they give it."""
         others = [fit.status for fit in fits if fit.status is not Status.OPTIMAL]
-        return cls(tuple(fits), others[-1] if others else Status.OPTIMAL)
+        return cls(tuple(fits), others[-1] if others else Status.OPTIMAL, loss)
 
     def __len__(self) -> int:
         return len(self.fits)
@@ -61,7 +64,7 @@ class Path(Sequence[Fit]):
     @overload
     def __getitem__(self, key: slice) -> "Path": ...
     def __getitem__(self, key: int | slice) -> "Fit | Path":
-        return Path.of(self.fits[key]) if isinstance(key, slice) else self.fits[key]
+        return Path.of(self.fits[key], self.loss) if isinstance(key, slice) else self.fits[key]
 
     @property
     def betas(self) -> Array:
@@ -118,11 +121,11 @@ class Path(Sequence[Fit]):
         quantity : {"neurons", "objective", "coefficients", "validation"}
             "neurons": their number. "objective". "coefficients": the penalised
             size of output weight times hidden weights of each neuron, followed from point to point
-            by the nearest direction (gated networks: by the gate). "validation": the mean of half
-            the squared error on ``X`` and ``y``, with a mark at its minimum.
+            by the nearest direction (gated networks: by the gate). "validation": the mean loss on
+            ``X`` and ``y``, with a mark at its minimum.
         X : array, shape (n_samples, n_features), optional
             Data for "validation".
-        y : array, shape (n_samples,), optional
+        y : array, shape (n_samples,) or (n_samples, n_outputs), optional
             Their targets.
         ax : matplotlib Axes, optional
             Where to draw. Default: a new figure.
@@ -150,11 +153,13 @@ class Path(Sequence[Fit]):
         return plot_curve(self.betas, self._losses(X, y), "validation loss", ax, lowest=True)
 
     def _losses(self, X: ArrayLike, y: ArrayLike) -> Array:
-        """Return the mean of half the squared error of each network, (n_points,)."""
+        """Return the mean loss of each network, (n_points,)."""
         rows = check_rows(X)
-        errors = self.predict(rows) - check_vector(y, "y", len(rows))
-        losses: Array = 0.5 * (errors**2).mean(axis=1)
-        return losses
+        targets, predictions = check_targets(y, len(rows)), self.predict(rows)
+        if self.fits and predictions.shape[1:] != targets.shape:
+            raise ValueError(f"y has shape {targets.shape}, not {predictions.shape[1:]}")
+        self.loss.check_targets(targets, intercept=False)
+        return np.array([self.loss.losses(f, targets).sum() / len(rows) for f in predictions])
 
     def __repr__(self) -> str:
         if not self.fits:
@@ -267,4 +272,5 @@ def path(
         start = start_of(task, warm_start)
         betas = grid.betas(lambda: task.beta_max() * ROUNDED_UP)
         fits, ended = solve_along(betas, solve, start, monitor)
-        return Path(tuple(fits), ended) if ended else Path.of(fits)
+        found = Path.of(fits, check_loss(loss))
+        return replace(found, status=ended) if ended else found

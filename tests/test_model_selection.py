@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from joblib import parallel_config
@@ -205,7 +207,7 @@ def test_ctrl_c_ends_the_search(monkeypatch, later):
     def interrupted(*data, **settings):
         calls.append(settings)
         points = pyconvex.path(*data, **settings)
-        return Path(points.fits, Status.INTERRUPTED) if len(calls) > later else points
+        return replace(points, status=Status.INTERRUPTED) if len(calls) > later else points
 
     monkeypatch.setattr(cross_validation, "path", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -245,6 +245,24 @@ def test_tracks_follow_the_nearest_direction_of_the_same_sign():
     ]
 
 
+def test_validation_curves_show_the_loss(plt):
+    labels = np.where(y > np.median(y), 1.0, -1.0)
+    points = pyconvex.path(X, labels, loss="logistic", n_betas=3, tol=1e-3, random_state=0)
+    shown = points.plot("validation", X, labels).lines[0].get_ydata()
+    np.testing.assert_allclose(
+        shown, [np.mean(np.log1p(np.exp(-labels * point.predict(X)))) for point in points]
+    )
+    assert points[1:].loss is points.loss
+    with pytest.raises(ValueError, match="y must be -1 or"):
+        points.plot("validation", X, y)
+    several = pyconvex.path(X, np.column_stack([y, -y]), n_betas=3, tol=1e-3, random_state=0)
+    shown = several.plot("validation", X, np.column_stack([y, -y])).lines[0].get_ydata()
+    expected = [0.5 * np.mean((point.predict(X)[:, 0] - y) ** 2) for point in several]
+    np.testing.assert_allclose(shown, 2.0 * np.array(expected), rtol=1e-6)
+    with pytest.raises(ValueError, match="y has shape"):
+        several.plot("validation", X, y)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_plots(model):
     matplotlib = pytest.importorskip("matplotlib")
