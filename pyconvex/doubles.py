@@ -58,17 +58,6 @@ def weighted_gram(X: Data, weights: Array) -> Array:
     return result
 
 
-def inner_products(X: Data) -> Array:
-    """Return X X^T."""
-    if not is_single(X):
-        result: Array = X @ X.T
-        return result
-    result = np.empty(2 * X.shape[:1])
-    for rows, part in parts(X):
-        result[rows] = preactivations(part, X)
-    return result
-
-
 def squared_norms(X: Data) -> Array:
     """Return ||x_i||^2 of the rows."""
     norms: Array = np.einsum("ij,ij->i", X, X, dtype=np.float64)

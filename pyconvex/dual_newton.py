@@ -1,7 +1,7 @@
 """Dual augmented Lagrangian with semismooth Newton steps for group lassos on masked rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 
@@ -17,7 +17,7 @@ from pyconvex.monitor import Monitor
 from pyconvex.neurons import Neurons, Solution
 from pyconvex.pricing import PatternPricing
 from pyconvex.program import STAGE, Problem, Status, relative_gap
-from pyconvex.rows import blocks, gate_gradients, gram, row_norms
+from pyconvex.rows import blocks, gate_gradients, row_norms
 
 _START = 0.3  # of the number of samples over the mean square of X: the first penalty sigma
 _GROWTH = 3.0  # of the penalty sigma after each update of the weights
@@ -130,20 +130,12 @@ class DualNewton:
     tol: float
     n_threads: int
     by_weights: bool = False
-    gram: list[Array] = field(default_factory=list, repr=False)  # X X^T once it was needed
 
     @property
     def mode(self) -> int:
         """What a neuron may do: masks without cones."""
         mode: int = self.kernels.GATED
         return mode
-
-    @property
-    def _gram(self) -> Array:
-        """X X^T, once for all penalties of a path."""
-        if not self.gram:
-            self.gram.append(gram(self.problem.X))
-        return self.gram[0]
 
     @property
     def pricing(self) -> PatternPricing:
@@ -265,12 +257,12 @@ class DualNewton:
         diagonal = problem.loss.conjugate_curvatures(-at.z / s, problem.y) / s
         system = NewtonSystem(problem.X, masks, borders, diagonal, at.sigma / softening)
         if free is None:
-            return self._solution(at, system, -at.error, free, monitor)
+            return self._solution(at, system, -at.error, monitor)
         direction = np.zeros_like(at.z)
         if len(free) == 0:
             return direction
         inner = system.restricted(free)
-        direction[free] = self._solution(at, inner, -at.error[free], free, monitor)
+        direction[free] = self._solution(at, inner, -at.error[free], monitor)
         return direction
 
     def _solution(
@@ -278,10 +270,9 @@ class DualNewton:
         at: Iterate,
         system: NewtonSystem,
         right: Array,
-        free: NDArray[np.int64] | None,
         monitor: Monitor,
     ) -> Array:
-        """Solve a Newton system over the samples that are ``free``; out of time, not at all."""
+        """Solve a Newton system; out of time, not at all."""
         if not at.direct:
             small = len(right) <= _DIRECT_SAMPLES
             most = system.factor_work if small else np.inf
@@ -291,8 +282,7 @@ class DualNewton:
             if direction is not None:
                 return direction
             at.direct = True
-        gram = self._gram if free is None else self._gram[np.ix_(free, free)]
-        return system.factorise(right, gram)
+        return system.factorise(right)
 
     @staticmethod
     def _norms(at: Iterate, change: Array | None = None, t: float = 0.0) -> Array:

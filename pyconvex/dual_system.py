@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pyconvex.doubles import preactivations, pull_back
 from pyconvex.losses import Array
-from pyconvex.rows import Rows, core, row_squares, weighted_gram
+from pyconvex.rows import Rows, blocks, core, inner_products, row_squares, weighted_gram
 
 _POWERS = 2  # power iterations towards the masks' mean
 
@@ -110,13 +110,14 @@ class NewtonSystem:
 
         return precondition
 
-    def factorise(self, right: Array, gram: Array) -> Array:
-        """Solve by Cholesky's method, given X X^T."""
+    def factorise(self, right: Array) -> Array:
+        """Solve by Cholesky's method, with one array of n_samples^2."""
         from scipy.linalg import blas, cho_factor, cho_solve
 
         # arrays in C order are their transposes in Fortran's: the lower triangle of M^T M
         matrix = blas.dsyrk(self.sigma, self.masks.T, trans=0, lower=1)
-        matrix *= gram
+        for rows in blocks(len(right), len(right)):
+            matrix.T[rows, rows.start :] *= inner_products(self.X, rows)
         matrix = blas.dsyrk(
             self.sigma, self.borders.T, beta=1.0, c=matrix, trans=0, lower=1, overwrite_c=1
         )

@@ -213,13 +213,12 @@ def gate_gradients(
     return gradients
 
 
-def gram(X: Rows) -> Array:
-    """Return X X^T, dense."""
+def inner_products(X: Rows, rows: slice) -> Array:
+    """Return the products of some rows with themselves and all rows after them, dense."""
+    here, after = X[rows], X[rows.start :]
     if not isinstance(X, SparseRows):
-        return doubles.inner_products(X)
-    product = np.empty((len(X), len(X)))
-    for k in blocks(len(X), 2 * len(X)):
-        product[k] = (X.matrix[k] @ X.matrix.T).toarray()
+        return doubles.preactivations(np.asarray(here, np.float64), after)
+    product: Array = (here.matrix @ after.matrix.T).toarray()
     return product
 
 

@@ -137,7 +137,7 @@ def solve_group_lasso(
         "cd": working set with exact block updates and joint Newton steps on it, for cones and
         many samples. "newton": dual augmented Lagrangian without cones. Its Newton systems are
         solved by conjugate gradients or, where that takes less work and n_samples <= 12000, by
-        Cholesky's method, which holds 16 n_samples^2 bytes. "auto": "newton" where it may be
+        Cholesky's method, which holds 8 n_samples^2 bytes. "auto": "newton" where it may be
         used and n_samples <= 20,000, and for sparse X, which "cd" does not take.
     loss : str or object of pyconvex.losses
         As in `fit`, but for "softmax". Default: half the squared error.

@@ -5,7 +5,15 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pyconvex import PatternSet, data, doubles, group_lasso_path, sample_patterns, solve_group_lasso
+from pyconvex import (
+    PatternSet,
+    data,
+    doubles,
+    group_lasso_path,
+    rows,
+    sample_patterns,
+    solve_group_lasso,
+)
 from pyconvex.backends import get_backend
 
 import oracles
@@ -65,7 +73,8 @@ def test_products_are_double_whatever_the_parts(monkeypatch):
         assert_same(doubles.preactivations(U, X), U @ X64.T)
         assert_same(doubles.pull_back(V, X), V @ X64)
     assert_same(doubles.weighted_gram(X, y), (X64.T * y) @ X64)
-    assert_same(doubles.inner_products(X), X64 @ X64.T)
+    some = slice(3, 9)
+    assert_same(rows.inner_products(X, some), X64[3:9] @ X64[3:].T)
     assert_same(doubles.squared_norms(X), (X64**2).sum(axis=1))
     gates = rng.standard_normal((4, 20))
     assert PatternSet.from_gates(X, gates) == PatternSet.from_gates(X64, gates)

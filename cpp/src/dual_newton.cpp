@@ -27,7 +27,7 @@ constexpr Index kPatience = 10;  // updates without a better gap until a solve i
 
 DualNewton::DualNewton(const Problem& problem, const Problem& real,
                        const std::vector<std::uint64_t>& packed, const Limits& limits,
-                       Course& course, MatrixXd& gram)
+                       Course& course)
     : problem_(problem),
       real_(real),
       packed_(packed),
@@ -36,7 +36,6 @@ DualNewton::DualNewton(const Problem& problem, const Problem& real,
       samples_(problem.rows()),
       n_patterns_(static_cast<Index>(packed.size()) / words_per_pattern(problem.X.rows())),
       thresholds_(VectorXd::Constant(n_patterns_, problem.beta)),
-      gram_(gram),
       box_(problem),
       size_(problem.X.norm() / std::sqrt(static_cast<double>(problem.X.size()))) {
   size_ = size_ > 0.0 ? size_ : 1.0;

@@ -14,9 +14,9 @@ namespace pyconvex {
 /// class of that name for the formulas.
 class DualNewton {
  public:
-  /// `real`: see Solver. `gram` keeps X X^T from one solve to the next; empty until needed.
+  /// `real`: see Solver.
   DualNewton(const Problem& problem, const Problem& real, const std::vector<std::uint64_t>& packed,
-             const Limits& limits, Course& course, Eigen::MatrixXd& gram);
+             const Limits& limits, Course& course);
   Solution solve(const State& start);
 
  private:
@@ -55,8 +55,7 @@ class DualNewton {
   void move(Iterate& at, const Eigen::VectorXd& z, const RowMatrix& gradients) const;
   bool newton(Iterate& at);
   Eigen::VectorXd direction(Iterate& at);
-  Eigen::VectorXd solution(Iterate& at, DualSystem& system, const Eigen::VectorXd& right,
-                           const std::vector<Index>* free);
+  Eigen::VectorXd solution(Iterate& at, DualSystem& system, const Eigen::VectorXd& right);
   Eigen::VectorXd curvatures(const Eigen::VectorXd& z) const;
   double psi(const Iterate& at, const Eigen::VectorXd& z, const RowMatrix& gradients) const;
   bool solved(const Iterate& at) const;
@@ -75,7 +74,6 @@ class DualNewton {
   Samples samples_;
   Index n_patterns_;
   Eigen::VectorXd thresholds_;  // beta omega_g
-  Eigen::MatrixXd& gram_;       // X X^T, the lower triangle
   DualBox box_;
   double size_;  // root mean square of the entries of X: penalties sigma suit it
 };

@@ -71,7 +71,7 @@ VectorXd DualNewton::direction(Iterate& at) {
   const auto free = box_.free(at.z, at.error);
   if (!free) {
     DualSystem system(samples_, masks, borders, diagonal, at.sigma / softening);
-    return solution(at, system, -at.error, nullptr);
+    return solution(at, system, -at.error);
   }
   VectorXd direction = VectorXd::Zero(n);
   if (!free->empty()) {
@@ -79,15 +79,13 @@ VectorXd DualNewton::direction(Iterate& at) {
     const Samples samples({rows.data(), rows.rows(), rows.cols()});
     DualSystem system(samples, masks(*free, Eigen::all), borders(*free, Eigen::all),
                       diagonal(*free), at.sigma / softening);
-    direction(*free) = solution(at, system, -at.error(*free), &*free);
+    direction(*free) = solution(at, system, -at.error(*free));
   }
   return direction;
 }
 
-// Solve a Newton system over the samples that are free, or all: iteratively until that costs more
-// than directly.
-VectorXd DualNewton::solution(Iterate& at, DualSystem& system, const VectorXd& right,
-                              const std::vector<Index>* free) {
+// Solve a Newton system: iteratively until that costs more than directly.
+VectorXd DualNewton::solution(Iterate& at, DualSystem& system, const VectorXd& right) {
   if (!at.direct) {
     const double most = right.size() <= kDirectSamples ? system.factor_work()
                                                        : std::numeric_limits<double>::infinity();
@@ -96,12 +94,7 @@ VectorXd DualNewton::solution(Iterate& at, DualSystem& system, const VectorXd& r
     }
     at.direct = true;
   }
-  if (gram_.size() == 0) {
-    const Index n = problem_.X.rows();
-    gram_ = MatrixXd::Zero(n, n);
-    dense().add_outer(samples_.features.data(), n, problem_.X.cols(), gram_.data());
-  }
-  return system.factorise(right, free == nullptr ? gram_ : MatrixXd(gram_(*free, *free)));
+  return system.factorise(right);
 }
 
 // psi at a multiplier with given gradients.

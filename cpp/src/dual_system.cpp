@@ -12,7 +12,8 @@ namespace {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-constexpr int kPowers = 2;  // power iterations towards the masks' mean
+constexpr int kPowers = 2;     // power iterations towards the masks' mean
+constexpr Index kBlock = 128;  // columns of X X^T at a time
 
 }  // namespace
 
@@ -91,11 +92,17 @@ std::optional<VectorXd> DualSystem::iterate(const VectorXd& right, double tol, d
   return std::nullopt;
 }
 
-VectorXd DualSystem::factorise(const VectorXd& right, const MatrixXd& gram) const {
-  const Index n = masks_.rows();
-  MatrixXd matrix = MatrixXd::Zero(n, n);
+VectorXd DualSystem::factorise(const VectorXd& right) const {
+  const Index n = masks_.rows(), p = samples_.X.cols();
+  MatrixXd matrix = MatrixXd::Zero(n, n), block;
   dense().add_outer(masks_.data(), n, masks_.cols(), matrix.data());
-  matrix.array() *= gram.array();
+  for (Index first = 0; first < n; first += kBlock) {  // X X^T part by part: it is never held
+    const Index count = std::min(kBlock, n - first);
+    block.resize(n, count);
+    dense().multiply(samples_.features.data(), samples_.X.data() + first * p, n, p, count,
+                     block.data());
+    matrix.middleCols(first, count).array() *= block.array();
+  }
   dense().add_outer(borders_.data(), n, borders_.cols(), matrix.data());
   matrix *= sigma_;
   matrix.diagonal() += diagonal_;

@@ -19,8 +19,8 @@ class DualSystem {
   /// nothing where that takes more than `max_work` flops.
   std::optional<Eigen::VectorXd> iterate(const Eigen::VectorXd& right, double tol, double max_work);
 
-  /// Cholesky's method, given X X^T (its lower triangle).
-  Eigen::VectorXd factorise(const Eigen::VectorXd& right, const Eigen::MatrixXd& gram) const;
+  /// Cholesky's method, with one array of n_samples^2.
+  Eigen::VectorXd factorise(const Eigen::VectorXd& right) const;
 
   /// Flops of the direct solution.
   double factor_work() const;

@@ -40,9 +40,8 @@ Solution solve(const Problem& problem, const std::vector<std::uint64_t>& packed,
       settings.engine == Engine::newton || (settings.engine == Engine::automatic && small);
   const auto pricing = pattern_pricing(packed, settings.cones, settings.n_threads);
   const Mode mode = settings.cones ? Mode::fixed : Mode::gated;
-  Eigen::MatrixXd gram;
   const Stage stage = [&](const Problem& near, const Problem& real, const State& start) {
-    return newton ? DualNewton(near, real, packed, settings, course, gram).solve(start)
+    return newton ? DualNewton(near, real, packed, settings, course).solve(start)
                   : Solver(near, real, *pricing, mode, packed, settings, course).solve(start);
   };
   return solve(problem, stage, true, settings.tol, State::none(problem));
