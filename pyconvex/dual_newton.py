@@ -30,8 +30,10 @@ _ROUNDING = 1e-14  # objectives that differ by less, relative, are equal
 _FLAT = 1e-14  # relative changes of psi below this are rounding
 _MAX_STEPS = 50  # Newton steps between two updates of the weights
 _PATIENCE = 10  # updates without a better gap until the solve is called stalled
-_WARM = 0.3  # of that where the weights are good already: the start is near, so keep it easy
-_ITERATE = 1e-2  # relative residual of the Newton systems where they are solved iteratively
+_WARM = 0.3  # of that where the weights are good already: the start is near, so keep it easy,
+_WARM_LOOSE = 0.1  # and easier where a gap
+_LOOSE = 1e-3  # as large as this will do
+_ITERATE = 0.05  # relative residual of the Newton systems where they are solved iteratively
 _DIRECT_SAMPLES = 12_000  # up to which a direct solution is an option
 
 
@@ -194,7 +196,9 @@ class DualNewton:
         best = Best(active, U[active], shown, true, z, objective, own, decayed)
         norm = max(self._largest(gradients), problem.skip_norm(z))
         shrink = min(1.0, problem.beta / norm if norm > 0.0 else 1.0)
-        sigma = _START * n / self._size**2 * (_WARM if len(active) else 1.0)
+        sigma = _START * n / self._size**2
+        if len(active):
+            sigma *= _WARM if self.tol < _LOOSE else _WARM_LOOSE
         nothing = np.zeros(0)
         linear = np.concatenate([shift / self._size, decayed])
         at = Iterate(z, nothing, U, linear, sigma, active, nothing, U, linear, nothing, z)

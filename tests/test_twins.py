@@ -81,6 +81,7 @@ TWINS = [
     ("pyconvex/dual_newton.py", "cpp/src/dual_newton.cpp", {
         "_START": "kStart", "_GROWTH": "kGrowth", "_FAST_GROWTH": "kFastGrowth", "_FEW": "kFew",
         "_MAX_STEPS": "kMaxSteps", "_PATIENCE": "kPatience", "_WARM": "kWarm",
+        "_WARM_LOOSE": "kWarmLoose", "_LOOSE": "kLoose",
     }),
     ("pyconvex/dual_newton.py", "cpp/src/dual_step.cpp", {
         "_INEXACT": "kInexact", "_ARMIJO": "kArmijo", "_SHORTEST": "kShortest", "_FLAT": "kFlat",

@@ -15,8 +15,10 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 // The same numbers as in pyconvex/dual_newton.py; a test compares them.
-constexpr double kStart = 0.3;  // of the number of samples: the first penalty sigma
-constexpr double kWarm = 0.3;   // of that where the weights are good already
+constexpr double kStart = 0.3;      // of the number of samples: the first penalty sigma
+constexpr double kWarm = 0.3;       // of that where the weights are good already,
+constexpr double kWarmLoose = 0.1;  // and less where a gap
+constexpr double kLoose = 1e-3;     // as large as this will do
 constexpr double kGrowth = 3.0;
 constexpr double kFastGrowth = 10.0;  // where the last subproblem took few Newton steps
 constexpr Index kFew = 3;
@@ -80,8 +82,10 @@ DualNewton::Best DualNewton::begin(const State& start, Iterate& at) const {
   best.own_objective = problem_.objective(prediction, best.U, best.active);
   best.own_dual = bound(problem_, z, slopes);
   at.intercept = start.intercept;
-  at.sigma = kStart * static_cast<double>(problem_.X.rows()) / (size_ * size_) *
-             (best.active.empty() ? 1.0 : kWarm);
+  at.sigma = kStart * static_cast<double>(problem_.X.rows()) / (size_ * size_);
+  if (!best.active.empty()) {
+    at.sigma *= limits_.tol < kLoose ? kWarm : kWarmLoose;
+  }
   const double norm = slopes.rowwise().norm().cwiseQuotient(thresholds_).maxCoeff();
   const double shrink = norm > 1.0 ? 1.0 / norm : 1.0;
   move(at, box_.inside(shrink * z), shrink * slopes);

@@ -17,7 +17,7 @@ constexpr double kInexact = 0.1;  // error of a subproblem, relative to the upda
 constexpr double kArmijo = 1e-4;
 constexpr double kShortest = 1e-8;        // step lengths below this are rounding
 constexpr double kFlat = 1e-14;           // relative changes of psi below this are rounding
-constexpr double kIterate = 1e-2;         // relative residual of iterative solutions
+constexpr double kIterate = 0.05;         // relative residual of iterative solutions
 constexpr Index kDirectSamples = 12'000;  // up to which a direct solution is an option
 
 }  // namespace
