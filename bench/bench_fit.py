@@ -28,7 +28,8 @@ def test_fit(size, backend, n_threads, clock, benchmark):
         clock, benchmark, X, y, settings, lambda: pyconvex.fit(X[:20], y[:20], **settings)
     )
     best, adam, _ = goals.TRAINING[size]  # a benchmark of a worse network is void
-    assert fit.objective <= (best or adam) * (1 + 1e-5)
+    if (best or adam) is not None:
+        assert fit.objective <= (best or adam) * (1 + 1e-5)
 
 
 @pytest.mark.sizes(sizes.CERTIFIED)

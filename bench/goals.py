@@ -52,7 +52,7 @@ GRADIENT = {(5000, 50, 10_000): (0.08, 0.37, 0.15)}
 TRAINING = {
     "breast_cancer": (0.17216249, 0.1721629, 9.5), "s1": (0.09799018, 0.098026, 2.2),
     "s2": (None, 0.091485, 6.4), "digits": (None, 0.162010, 5.5),
-    "diabetes": (99.6095138 / 442, 99.622 / 442, 6.5),
+    "diabetes": (99.6095138 / 442, 99.622 / 442, 6.5), "diabetes_free": (None, None, None),
 }  # fmt: skip
 TRAINING_GAP, FEWER_NEURONS = 1e-6, 5.0
 # pyscnn on as many sampled patterns as Adam is wide: objectives, seconds, earlier; the optimum of

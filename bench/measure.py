@@ -1,14 +1,17 @@
 """Clocks, peak memory, and processes of their own with a time limit."""
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import statistics
 import sys
 import time
+import warnings
 from typing import Any, NamedTuple
 
 SLOW = 10.0  # seconds after which a run is not repeated
+SHORT, MOST = 0.3, 25  # runs go on for so many seconds, but no more than so often
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
@@ -22,9 +25,11 @@ class Timing(NamedTuple):
 
 
 def timed(function, repeats=3, slow=SLOW):
-    """Run a function a few times; a slow run is the last one."""
+    """Run a function a few times, a quick one more often; a slow run is the last one."""
     walls, cpus = [], []
-    while len(walls) < repeats and (not walls or walls[-1] <= slow):
+    while not walls or (
+        walls[-1] <= slow and (len(walls) < repeats or (sum(walls) < SHORT and len(walls) < MOST))
+    ):
         wall, cpu = time.perf_counter(), time.process_time()
         result = function()
         walls.append(time.perf_counter() - wall)
@@ -45,7 +50,7 @@ def peak():
 
 
 def pin_threads(count=1):
-    """Let the thread pools of this process's children, and of libraries loaded later, be so large."""
+    """Size the thread pools of this process's children and of libraries loaded later."""
     for name in POOLS:
         os.environ[name] = str(count)
 
@@ -69,6 +74,11 @@ def cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def _be_quiet():
+    warnings.simplefilter("ignore")  # of rivals that stop early: their gaps are reported
+    logging.disable(logging.WARNING)
+
+
 class Worker:
     """A new process that runs one function after the other, as a context manager.
 
@@ -76,7 +86,7 @@ class Worker:
     """
 
     def __enter__(self):
-        self.pool = multiprocessing.get_context("spawn").Pool(1)
+        self.pool = multiprocessing.get_context("spawn").Pool(1, _be_quiet)
         return self
 
     def __exit__(self, *exception):

@@ -43,6 +43,12 @@ def diabetes():
     return standardised(X), standardised(y), {"beta": 6.375429237961948 / 442, "bias": "decayed"}
 
 
+def diabetes_free():
+    """The same with free biases, as scikit-learn's MLP has them."""
+    X, y, settings = diabetes()
+    return X, y, settings | {"bias": "free"}
+
+
 def s1():
     """200 x 10, a noisy teacher of five neurons without biases."""
     return *_student(1, 200, 10), {"beta": 0.024442646298392566, "bias": "none"}
@@ -62,8 +68,11 @@ def _student(seed, n, d):
     return X, y / y.std() + 0.1 * rng.standard_normal(n)
 
 
-TRAINING = {f.__name__: f for f in (breast_cancer, s1, s2, digits, diabetes)}
-WIDTHS = {"breast_cancer": 500, "s1": 100, "s2": 500, "digits": 500, "diabetes": 200}  # of rivals
+TRAINING = {f.__name__: f for f in (breast_cancer, s1, s2, digits, diabetes, diabetes_free)}
+WIDTHS = {
+    "breast_cancer": 500, "s1": 100, "s2": 500, "digits": 500, "diabetes": 200,
+    "diabetes_free": 200,
+}  # fmt: skip  # of rivals
 
 
 class Certified(NamedTuple):

@@ -39,7 +39,7 @@ GRADIENT = Sizes(((1000, 20, 2000),), ((5000, 50, 10_000),))
 MANY_GATES = Sizes((), ((5000, 50, 100_000, 0.1),))
 
 # Networks, by the names of problems.py.
-TRAINING = Sizes(("breast_cancer", "s1"), ("s2", "digits", "diabetes"))
+TRAINING = Sizes(("breast_cancer", "s1"), ("s2", "digits", "diabetes", "diabetes_free"))
 CERTIFIED = Sizes(
     ("golden", "60x3", "300x4", "1000x3"),
     ("spirals", "300x5", "1000x6", "10000x3", "100000x3"),
