@@ -62,7 +62,7 @@ SCALING_CELLS = {
     6: Sizes((25, 35, 50), (65,)),
 }
 SCALING_FIT_N = Sizes((250, 500, 1000), (2000, 4000))  # d = 10
-SCALING_FIT_D = Sizes((5, 10, 20), (40, 80))  # n = 500
+SCALING_FIT_D = Sizes((5, 10, 20), (40,))  # n = 500
 SCALING_GATED_P = Sizes((250, 500, 1000), (2000, 4000))  # n = 1000, d = 20
 SCALING_GRADIENT_N = Sizes((2000, 4000, 8000), (16_000, 32_000))  # d = 50, 1000 gates
 SCALING_GRADIENT_D = Sizes((16, 32, 64), (128, 256))  # n = 4000, 1000 gates

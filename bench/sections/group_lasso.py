@@ -130,8 +130,8 @@ def tables(records):
          "peak", *RIVALS, "adelie, skglm, celer earlier, s"),
         rows,
         "CPU seconds of one thread unless said; in brackets the gap that a rival reached in its "
-        "time where that is larger, > where it returned nothing. Peaks are of a process of its own, "
-        "libraries included.",
+        "time where that is larger, > where it returned nothing. Peaks are of a process of its "
+        "own, libraries included.",
     )  # fmt: skip
     rows = [
         (size_of(r["size"]), f"{r['gap']:.0e}", r["active"], seconds_of(r["cpu"]),

@@ -78,8 +78,8 @@ def tables(records):
          "wall to 1e-3 of its end", "run"),
         rows,
         "Objectives from the weights, by one formula. Gaps of rivals are over the dual objective "
-        "of pyconvex, an estimate where its certificate is local. A neuron counts above 1e-6 of the "
-        "largest. pyscnn starts anew with ever more iterations until its time would be over. "
+        "of pyconvex, an estimate where its certificate is local. A neuron counts above 1e-6 of "
+        "the largest. pyscnn starts anew with ever more iterations until its time would be over. "
         "Earlier, with minutes: " + "; ".join(
             f"{name} {value} in {s} s, its program's optimum {optimum}"
             for name, (value, s, optimum) in goals.PYSCNN.items()
