@@ -55,6 +55,8 @@ def seconds_of(seconds):
     """A time with two digits and its unit."""
     if seconds is None or math.isnan(seconds):
         return ""
+    if seconds < 1e-3:
+        return f"{digits(seconds * 1e6)} µs"
     if seconds < 1.0:
         return f"{digits(seconds * 1e3)} ms"
     return f"{digits(seconds)} s"

@@ -59,7 +59,9 @@ def test_exponent_knows_what_it_does_not_know():
 
 def test_numbers_in_tables():
     assert [digits(x) for x in (1234.0, 9.96, 0.0123, 0.0)] == ["1200", "10.0", "0.012", "0.0"]
-    assert [seconds_of(s) for s in (0.0123, 1.5, math.nan)] == ["12 ms", "1.5 s", ""]
+    assert [seconds_of(s) for s in (4.5e-6, 0.0123, 1.5, math.nan)] == [
+        "4.5 µs", "12 ms", "1.5 s", "",
+    ]  # fmt: skip
     text = Table("caption", ("a", "b"), [(1, "x")], "note").markdown()
     assert text == "**caption**\n\n| a | b |\n|---|---|\n| 1 | x |\n\nnote"
 

@@ -24,12 +24,12 @@ PYCONVEX_CLONES void multiply_add(double* values, Index times) {
 }
 
 PYCONVEX_CLONES double sum(const double* values, Index n) {
-  Lanes a[8], x[8];
+  Lanes a[8], x;
   std::memset(a, 0, sizeof a);
   for (Index i = 0; i + 64 <= n; i += 64) {
-    std::memcpy(x, values + i, sizeof x);
     for (int k = 0; k < 8; ++k) {
-      a[k] += x[k];
+      std::memcpy(&x, values + i + 8 * k, sizeof x);
+      a[k] += x;
     }
   }
   double total = 0.0;
