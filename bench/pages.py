@@ -101,7 +101,7 @@ def update_readme(path, claims, results):
 
 def _spread(claims):
     """A few claims of a section: its first and last ones with a rival, and the worst."""
-    rivals = [c for c in claims if c.rival] or claims
+    rivals = [c for c in claims if c.rival] or [c for c in claims if c.met is not None]
     chosen = rivals[:1] + rivals[-1:] if len(rivals) > PER_SECTION else rivals
     worst = min((c for c in rivals if c.ratio is not None), key=lambda c: c.ratio, default=None)
     return list(dict.fromkeys([*chosen, *([worst] if worst else [])]))

@@ -70,11 +70,11 @@ def bytes_of(size):
 
 
 def digits(number):
-    """A number with two digits, three where the first is 1."""
-    if number == 0 or not math.isfinite(number):
-        return str(number)
-    places = 1 - math.floor(math.log10(abs(number)))
-    return f"{round(number, places):.{max(places, 0)}f}"
+    """A number with two significant digits."""
+    value = float(f"{number:.2g}")
+    if value == 0.0 or not math.isfinite(value):
+        return f"{value:g}"
+    return f"{value:.{max(1 - math.floor(math.log10(abs(value))), 0)}f}"
 
 
 def power_of(number):

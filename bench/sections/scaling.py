@@ -116,7 +116,10 @@ def _theory(kind, some):
         return THEORY[kind]
     rank = int(kind.rpartition(" ")[2])
     exact = exponent([r["size"] for r in some], [r["cells"] for r in some])[0]
-    return f"{rank - 1}", f"2 Σ C(n-1, k) cells, k < {rank}: {exact:.2f} at these sizes"
+    return (
+        f"{rank - 1} to {rank}",
+        f"2 Σ C(n-1, k) cells, k < {rank}: {exact:.2f} at these sizes, and n signs each",
+    )
 
 
 def tables(records):

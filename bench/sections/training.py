@@ -21,8 +21,8 @@ def measure(plan):
         record = in_new_process(_ours, name, plan.repeats)
         for method in peers_training.TRAINERS:
             runs = len(peers_training.RATES) if method == "Adam" else 1
-            arguments = method, name, plan.steps, plan.rival_seconds
-            limit = 30.0 + (runs + 1) * 2 * plan.rival_seconds
+            arguments = method, name, plan.steps, 2 * plan.rival_seconds
+            limit = 30.0 + (runs + 1) * 3 * plan.rival_seconds
             record[method] = peers.limited(
                 peers.PEERS[method].package, peers.train, *arguments, seconds=limit
             )
