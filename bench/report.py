@@ -30,7 +30,7 @@ def parse(arguments):
     parser.add_argument("--output", type=Path, help="default: docs/benchmarks, build/benchmarks "
                         "with --quick")  # fmt: skip
     parser.add_argument("--repeats", type=int, default=3, help="medians of so many (default: 3)")
-    parser.add_argument("--rival-seconds", type=float, help="for each run of a rival (default: 15, "
+    parser.add_argument("--rival-seconds", type=float, help="for each run of a rival (default: 10, "
                         "5 with --quick)")  # fmt: skip
     return parser.parse_args(arguments)
 
@@ -44,7 +44,7 @@ def main(arguments=None):
         sys.argv[1:] if arguments is None else arguments
     )
     plan = Plan(
-        chosen.quick, chosen.repeats, chosen.rival_seconds or (5.0 if chosen.quick else 15.0),
+        chosen.quick, chosen.repeats, chosen.rival_seconds or (5.0 if chosen.quick else 10.0),
         1000 if chosen.quick else 3000,
     )  # fmt: skip
     modules = {name: importlib.import_module(f"sections.{name}") for name in SECTIONS}
