@@ -153,6 +153,7 @@ def adelie_path(size, tol):
     """CPU seconds of adelie's path of 100 penalties, and its largest gap."""
     X, y, G, beta_max = problems.group_lasso(*size, 1.0)
     betas = beta_max * np.geomspace(1.0, 0.01, 100)
+    peers_group_lasso.adelie_path(X[:60], y[:60], G[:, :5], betas[:2], 1e-3)  # what loads at first
     with threadpool_limits(1):
         start = time.process_time()
         weights = peers_group_lasso.adelie_path(X, y, G, betas, tol)
@@ -190,6 +191,7 @@ def full_program(problem, beta):
 
     X, y, _, _ = problems.CERTIFIED[problem]()
     masks = pyconvex.enumerate_patterns(X).to_dense().T
+    peers_group_lasso.conic(X, y, masks[:, :2], beta, 1e-3, cones=True)  # what loads at first
     start = time.process_time()
     weights = peers_group_lasso.conic(X, y, masks, beta, 1e-10, cones=True)
     seconds, memory = time.process_time() - start, peak()
