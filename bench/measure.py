@@ -37,9 +37,9 @@ def timed(function, repeats=3, slow=SLOW):
     return Timing(result, statistics.median(walls), statistics.median(cpus), len(walls))
 
 
-def peak():
-    """Peak memory of this process in bytes, its libraries included."""
-    with contextlib.suppress(OSError), open("/proc/self/status") as status:
+def peak(process="self"):
+    """Peak memory in bytes of a process, of this one by default, its libraries included."""
+    with contextlib.suppress(OSError), open(f"/proc/{process}/status") as status:
         for line in status:
             if line.startswith("VmHWM:"):
                 return 1024 * int(line.split()[1])
@@ -88,6 +88,10 @@ class Worker:
     def __enter__(self):
         self.pool = multiprocessing.get_context("spawn").Pool(1, _be_quiet)
         return self
+
+    @property
+    def pid(self):
+        return self.pool._pool[0].pid
 
     def __exit__(self, *exception):
         self.pool.terminate()
