@@ -18,7 +18,7 @@ CLARABEL_CELLS = {True: 600, False: 4000}  # by --quick: full programs that it c
 
 def measure(plan):
     for name in plan.chosen(sizes.CERTIFIED):
-        facts = in_new_process(_describe, name)
+        facts = in_new_process(describe, name)
         record = facts | in_new_process(_ours, name, facts["beta"], plan.repeats)
         if facts["cells"] <= CLARABEL_CELLS[plan.quick]:
             limit = 2 * plan.rival_seconds + 10
@@ -28,7 +28,7 @@ def measure(plan):
         yield record
 
 
-def _describe(name):
+def describe(name):
     """Rows, rank with the ones column, beta and the largest number of cells: off the clock."""
     import pyconvex
 

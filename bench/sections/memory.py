@@ -11,6 +11,7 @@ import peers_group_lasso
 import problems
 import sizes
 from measure import Worker, in_new_process, peak
+from sections.certified import describe
 from tables import Claim, Table, bytes_of, size_of
 
 TITLE = "Memory"
@@ -27,7 +28,8 @@ def measure(plan):
             record[name] = _peak_of_rival(name, size, plan.rival_seconds)
         yield record
     for name in plan.chosen(sizes.MEMORY_FIT):
-        yield in_new_process(_fit, name)
+        beta = in_new_process(describe, name)["beta"]
+        yield in_new_process(_fit, name, beta)
 
 
 def _stream(size):
@@ -80,15 +82,14 @@ def _rival(name, size):
         peers_group_lasso.SOLVERS[name](X, y, G, beta, LOOSE)
 
 
-def _fit(name):
+def _fit(name, beta):
     import pyconvex
 
     X, y, settings, _ = problems.CERTIFIED[name]()
     settings |= {"certificate": "global", "n_threads": 1, "random_state": 0}
     pyconvex.fit(X[:100], y[:100], **settings | {"tol": 0.1, "beta": 0.1})
     before = peak()
-    settings["beta"] = 0.01 * pyconvex.beta_max(X, y, bias=settings["bias"], n_threads=1)
-    fit = pyconvex.fit(X, y, **settings)
+    fit = pyconvex.fit(X, y, beta=beta, **settings)
     return {"kind": "fit", "size": name, "before": before, "after": peak(), "gap": fit.gap,
             "certificate": fit.certificate}  # fmt: skip
 
