@@ -1,53 +1,49 @@
-"""Training networks: pytest bench/bench_fit.py."""
+"""Training networks."""
 
 import pytest
 
 import pyconvex
-from pyconvex import backends
 
+import goals
 import problems
-
-# Objectives that the best known runs reach: a benchmark of a worse network is void.
-BEST = {"breast_cancer": 0.17216249, "s1": 0.09799018, "diabetes": 99.6095138 / 442}
-# Proved optima, by independent solvers where there are any.
-CERTIFIED = {
-    "golden": 0.73284603 / 8, "spirals": 0.8068657 / 320, "60x3": None, "300x4": None,
-    "1000x3": None,
-}  # fmt: skip
+import sizes
 
 
-@pytest.mark.parametrize("backend", backends.available())
-@pytest.mark.parametrize("name", BEST)
-def test_fit(name, backend, benchmark):
-    X, y, settings = problems.TRAINING[name]()
-    settings |= {"random_state": 0, "n_threads": 1, "backend": backend}
-    pyconvex.fit(X[:20], y[:20], **settings)  # numba compiles
-    fit = benchmark.pedantic(pyconvex.fit, (X, y), settings, rounds=3)
+def fit_on_the_clock(clock, benchmark, X, y, settings, warm_up):
+    fit = clock(pyconvex.fit, X, y, warm_up=warm_up, **settings)
     assert fit.status == "optimal"
-    assert fit.gap <= 1e-6
-    assert fit.objective <= BEST[name] * (1 + 1e-5)
-    note(fit, benchmark)
-
-
-@pytest.mark.parametrize("backend", backends.available())
-@pytest.mark.parametrize("name", CERTIFIED)
-def test_certified_fit(name, backend, benchmark):
-    X, y, settings, _ = problems.CERTIFIED[name]()
-    if "beta" not in settings:
-        beta_max = pyconvex.beta_max(X, y, bias="none", n_threads=1, backend=backend)
-        settings["beta"] = 0.01 * beta_max
-    settings |= {"certificate": "global", "random_state": 0, "n_threads": 1, "backend": backend}
-    pyconvex.fit(X[:100], y[:100], **settings | {"tol": 1e-2})  # numba compiles
-    fit = benchmark.pedantic(pyconvex.fit, (X, y), settings, rounds=3)
-    assert (fit.status, fit.certificate) == ("optimal", "global")
-    assert fit.gap <= settings["tol"]
-    if CERTIFIED[name] is not None:
-        assert fit.objective == pytest.approx(CERTIFIED[name], rel=1e-7)
-    note(fit, benchmark)
-
-
-def note(fit, benchmark):
+    assert fit.gap <= settings.get("tol", 1e-6)
     benchmark.extra_info.update(
         objective=fit.objective, gap=fit.gap, certificate=fit.certificate,
         neurons=fit.network.n_neurons,
     )  # fmt: skip
+    return fit
+
+
+@pytest.mark.sizes(sizes.TRAINING)
+def test_fit(size, backend, n_threads, clock, benchmark):
+    X, y, settings = problems.TRAINING[size]()
+    settings |= {"random_state": 0, "n_threads": n_threads, "backend": backend}
+    fit = fit_on_the_clock(
+        clock, benchmark, X, y, settings, lambda: pyconvex.fit(X[:20], y[:20], **settings)
+    )
+    best, adam, _ = goals.TRAINING[size]  # a benchmark of a worse network is void
+    if (best or adam) is not None:
+        assert fit.objective <= (best or adam) * (1 + 1e-5)
+
+
+@pytest.mark.sizes(sizes.CERTIFIED)
+def test_certified_fit(size, backend, n_threads, clock, benchmark):
+    X, y, settings, _ = problems.CERTIFIED[size]()
+    control = {"n_threads": n_threads, "backend": backend}
+    if "beta" not in settings:
+        settings["beta"] = 0.01 * pyconvex.beta_max(X, y, bias="none", **control)
+    settings |= {"certificate": "global", "random_state": 0} | control
+    few = settings | {"tol": 1e-2}
+    fit = fit_on_the_clock(
+        clock, benchmark, X, y, settings, lambda: pyconvex.fit(X[:100], y[:100], **few)
+    )
+    assert fit.certificate == "global"
+    _, optimum = goals.CERTIFIED[size]
+    if optimum is not None:
+        assert fit.objective == pytest.approx(optimum, rel=1e-7)

@@ -1,50 +1,48 @@
-"""Cells of arrangements, one thread: pytest bench/bench_patterns.py."""
+"""Cells of arrangements: their known number is the certificate."""
 
 import pytest
 
 import pyconvex
-from pyconvex import backends
 
 import problems
+import sizes
 
 
-def measure(benchmark, function, count):
-    """Time a function that returns so many patterns."""
-    function()  # numba compiles
-    assert benchmark(function) == count
+def note(benchmark, count):
     if benchmark.enabled:
         benchmark.extra_info["cells_per_second"] = count / benchmark.stats["median"]
 
 
-@pytest.mark.parametrize("backend", backends.available())
-@pytest.mark.parametrize(("n", "r"), problems.GENERAL)
-def test_iter_patterns(n, r, backend, benchmark):
-    X = problems.gaussian(n, r)
+@pytest.mark.sizes(sizes.GENERAL)
+def test_iter_patterns(size, backend, n_threads, clock, benchmark):
+    X, count = problems.gaussian(*size), problems.n_cells(*size)
 
     def stream():
-        return sum(map(len, pyconvex.iter_patterns(X, n_threads=1, backend=backend)))
+        return sum(map(len, pyconvex.iter_patterns(X, n_threads=n_threads, backend=backend)))
 
-    measure(benchmark, stream, problems.n_cells(n, r))
-
-
-@pytest.mark.parametrize("backend", backends.available())
-@pytest.mark.parametrize("name", problems.DEGENERATE)
-def test_enumerate_patterns(name, backend, benchmark):
-    make, count = problems.DEGENERATE[name]
-    X = make()
-
-    def enumerate_all():
-        return len(pyconvex.enumerate_patterns(X, n_threads=1, backend=backend))
-
-    measure(benchmark, enumerate_all, count)
+    assert clock(stream, rounds=5) == count
+    note(benchmark, count)
 
 
-@pytest.mark.parametrize("backend", backends.available())
-def test_sample_patterns_uniform(backend, benchmark):
-    X = problems.gaussian(1000, 10)
-    settings = {"method": "uniform", "random_state": 0, "n_threads": 1, "backend": backend}
+@pytest.mark.sizes(sizes.DEGENERATE)
+def test_enumerate_patterns(size, backend, n_threads, clock, benchmark):
+    make, count = problems.DEGENERATE[size]
+    patterns = clock(pyconvex.enumerate_patterns, make(), n_threads=n_threads, backend=backend)
+    assert len(patterns) == count
+    note(benchmark, count)
 
-    def sample():
-        return len(pyconvex.sample_patterns(X, 1000, **settings))
 
-    measure(benchmark, sample, 1000)
+@pytest.mark.sizes(sizes.DEGENERATE)
+def test_count_patterns(size, backend, n_threads, clock):
+    make, count = problems.DEGENERATE[size]
+    assert clock(pyconvex.count_patterns, make(), n_threads=n_threads, backend=backend) == count
+
+
+@pytest.mark.sizes(sizes.UNIFORM)
+def test_sample_patterns_uniform(size, backend, n_threads, clock):
+    n, r, draws = size
+    patterns = clock(
+        pyconvex.sample_patterns, problems.gaussian(n, r), draws, method="uniform", random_state=0,
+        n_threads=n_threads, backend=backend,
+    )  # fmt: skip
+    assert len(patterns) == draws

@@ -1,184 +1,247 @@
-"""The same objective by the usual means.
+"""The same problems by other solvers: python bench/peers.py runs each on a small one.
 
-A trainer takes X, y, beta, bias, width and steps. It raises ImportError where its library is not
-installed and NotImplementedError, with the reason, where it cannot take part.
+Every rival runs in a process of its own, pinned to one thread, with its best known settings, until
+its solution proves the gap asked for or its time is over; gaps and objectives are computed here,
+from its weights, by our formulas. One that is not installed, or fails, is reported.
 """
 
+import argparse
 import time
-import warnings
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-import pyconvex
-from pyconvex import Network
+import goals
+import machine
+import peers_group_lasso
+import peers_training
+import problems
+import sizes
+from lp_tree import lp_tree_patterns
+from measure import Worker, one_core, peak, pin_threads
+from tables import Table, seconds_of
 
-RATES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
-CLOSE = 1e-3
-
-
-class Trained(NamedTuple):
-    """A network, the seconds it took, and those until its objective was within CLOSE of its end."""
-
-    network: Network
-    seconds: float
-    close: float = np.nan
-    detail: str = ""
-
-
-def objective(network, X, y, beta, bias):
-    """Mean loss + beta/2 (sum of squared decayed weights)."""
-    loss = 0.5 * np.mean((y - network.predict(X)) ** 2)
-    squares = (network.hidden_weights**2).sum() + (network.output_weights**2).sum()
-    if bias == "decayed":
-        squares += (network.hidden_bias**2).sum()
-    return loss + 0.5 * beta * squares
+TOLERANCES = [10.0**-k for k in (4, 6, 8, 10, 12, 14, 16)]  # of a rival's own, one after the other
+COMPILE = 180.0  # seconds for imports and what is compiled at first, off the clock
 
 
-class TorchNetwork:
-    """Weights from a normal distribution, and what they cost."""
+class Peer(NamedTuple):
+    """A rival: the package it comes from, its settings, and what it can take part in."""
 
-    def __init__(self, X, y, beta, bias, width, dtype):
-        import torch
-
-        torch.set_num_threads(1)
-        torch.manual_seed(0)
-        d = X.shape[1]
-        self.relu, self.beta = torch.relu, beta
-        self.X, self.y = torch.tensor(X, dtype=dtype), torch.tensor(y, dtype=dtype)
-        self.W = (torch.randn(d, width, dtype=dtype) / d**0.5).requires_grad_()
-        self.a = (torch.randn(width, dtype=dtype) / width**0.5).requires_grad_()
-        self.b = torch.zeros(width, dtype=dtype, requires_grad=bias != "none")
-        self.c = torch.zeros(1, dtype=dtype, requires_grad=bias == "free")
-        self.decayed = [self.W, self.a] + [self.b] * (bias == "decayed")
-        self.seconds, self.values = [], []
-
-    def parameters(self):
-        return [p for p in (self.W, self.a, self.b, self.c) if p.requires_grad]
-
-    def value(self, start):
-        """Return the objective, to differentiate, and note it with the seconds since start."""
-        hidden = self.X @ self.W
-        if self.b.requires_grad:
-            hidden = hidden + self.b
-        loss = 0.5 * ((self.relu(hidden) @ self.a + self.c - self.y) ** 2).mean()
-        value = loss + 0.5 * self.beta * sum((p**2).sum() for p in self.decayed)
-        self.values.append(value.item())
-        self.seconds.append(time.perf_counter() - start)
-        return value
-
-    def trained(self, start, detail=""):
-        end = self.value(start).item()
-        near = next(i for i, v in enumerate(self.values) if v <= end * (1 + CLOSE))
-        W, a, b, c = (p.detach().double().numpy() for p in (self.W, self.a, self.b, self.c))
-        network = Network(W.T, b, a, float(c[0]))
-        return Trained(network, self.seconds[-1], self.seconds[near], detail)
+    package: str
+    settings: str
+    jobs: tuple[str, ...]
 
 
-def adam(X, y, beta, bias, width, steps):
-    """PyTorch's Adam, full batch, a cosine schedule, single precision: the best of RATES."""
-    runs = [_adam(X, y, beta, bias, width, steps, rate) for rate in RATES]
-    return min(runs, key=lambda run: objective(run.network, X, y, beta, bias))
-
-
-def _adam(X, y, beta, bias, width, steps, rate):
-    import torch
-
-    model = TorchNetwork(X, y, beta, bias, width, torch.float32)
-    optimiser = torch.optim.Adam(model.parameters(), lr=rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    start = time.perf_counter()
-    for _ in range(steps):
-        optimiser.zero_grad()
-        model.value(start).backward()
-        optimiser.step()
-        schedule.step()
-    return model.trained(start, f"rate {rate:g}")
-
-
-def torch_lbfgs(X, y, beta, bias, width, steps):
-    """PyTorch's L-BFGS with strong Wolfe line search, double precision."""
-    import torch
-
-    model = TorchNetwork(X, y, beta, bias, width, torch.float64)
-    optimiser = torch.optim.LBFGS(
-        model.parameters(), max_iter=steps, tolerance_grad=1e-9, tolerance_change=1e-12,
-        line_search_fn="strong_wolfe",
-    )  # fmt: skip
-    start = time.perf_counter()
-
-    def closure():
-        optimiser.zero_grad()
-        value = model.value(start)
-        value.backward()
-        return value
-
-    optimiser.step(closure)
-    return model.trained(start)
-
-
-def pyscnn(X, y, beta, bias, width, steps):
-    """Convex ReLU training on sampled patterns, as many as width, by an augmented Lagrangian."""
-    from scnn import activations, metrics, models, optimize, regularizers, solvers
-
-    if bias == "free":
-        raise NotImplementedError("no free biases")
-    rows = X if bias == "none" else np.column_stack([X, np.ones(len(X))])
-    gates = activations.sample_gate_vectors(0, rows.shape[1], width)
-    solver = solvers.AL(models.ConvexReLU(gates), max_primal_iters=steps)
-    start = time.perf_counter()
-    model, _ = optimize.optimize_model(
-        solver.model, solver, metrics.Metrics(), rows, y[:, np.newaxis],
-        regularizer=regularizers.NeuronGL1(beta), unitize_data=False,
-    )  # fmt: skip
-    seconds = time.perf_counter() - start
-    W, a = (np.asarray(p, dtype=float) for p in model.parameters)
-    d = X.shape[1]
-    b = W[:, d] if bias == "decayed" else np.zeros(len(W))
-    return Trained(Network(W[:, :d], b, a.ravel()), seconds)
-
-
-def sklearn_lbfgs(X, y, beta, bias, width, steps):
-    """scikit-learn's MLP trained by L-BFGS."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.neural_network import MLPRegressor
-
-    if bias != "free":
-        raise NotImplementedError("free biases only")
-    peer = MLPRegressor(
-        hidden_layer_sizes=(width,), solver="lbfgs", alpha=beta * len(y), max_iter=steps,
-        tol=1e-6, random_state=0,
-    )  # fmt: skip
-    start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        peer.fit(X, y)
-    (W, a), (b, c) = peer.coefs_, peer.intercepts_
-    return Trained(Network(W.T, b, a[:, 0], float(c[0])), time.perf_counter() - start)
-
-
-TRAINERS = {
-    "torch Adam": adam, "torch L-BFGS": torch_lbfgs, "pyscnn": pyscnn,
-    "sklearn MLP, L-BFGS": sklearn_lbfgs,
+PEERS = {
+    "adelie": Peer("adelie", "its own operator of masked designs; early exit off, no iteration "
+                   "limit, IRLS tolerance 1e-12; tolerance tightened until the gap is reached "
+                   "(its default leaves gaps of 4e-3 to 0.3)", ("lasso", "cones", "path")),
+    "skglm": Peer("skglm", "GroupBCD with working sets and Anderson acceleration on the expanded "
+                  "design in column order", ("lasso",)),
+    "celer": Peer("celer", "GroupLasso with dual extrapolation on the expanded design", ("lasso",)),
+    "pyscnn": Peer("pyscnn", "R-FISTA (gated), augmented Lagrangian (ReLU, sampled patterns), "
+                   "unitize_data=False: with True gated models predict wrongly",
+                   ("lasso", "training")),
+    "clarabel": Peer("clarabel", "through cvxpy, vectorised, all tolerances equal",
+                     ("lasso", "cones", "certified")),
+    "Adam": Peer("torch", "full batch, single precision, cosine decay, the best of rates "
+                 f"{', '.join(map(str, peers_training.RATES))}: its seconds are of that run alone",
+                 ("training",)),
+    "L-BFGS": Peer("torch", "strong Wolfe line search, double precision", ("training",)),
+    "sklearn MLP": Peer("scikit-learn", "MLPRegressor, L-BFGS, alpha = n beta; free biases only",
+                        ("training",)),
+    "HiGHS tree": Peer("highspy", "one model for the whole tree, warm primal simplex, no presolve, "
+                       "pinned to one core", ("cells",)),
 }  # fmt: skip
 
 
-def full_program(X, y, beta):
-    """The program over all cells, without biases, by cvxpy and Clarabel."""
-    import cvxpy as cp
+class Run(NamedTuple):
+    """What a rival did: gap and objective by our formulas, CPU and wall seconds, peak bytes.
 
-    D = pyconvex.enumerate_patterns(X).to_dense()
-    start = time.perf_counter()
-    U = [(cp.Variable(X.shape[1]), cp.Variable(X.shape[1])) for _ in D]
-    prediction = sum((d[:, np.newaxis] * X) @ (u - v) for d, (u, v) in zip(D, U, strict=True))
-    signed = [np.where(d, 1.0, -1.0)[:, np.newaxis] * X for d in D]
-    cones = [S @ u >= 0 for S, pair in zip(signed, U, strict=True) for u in pair]
-    penalty = sum(cp.norm(u) for pair in U for u in pair)
-    loss = 0.5 * cp.sum_squares(y - prediction) / len(y)
-    accuracy = {f"tol_{name}": 1e-10 for name in ("gap_abs", "gap_rel", "feas")}
-    cp.Problem(cp.Minimize(loss + beta * penalty), cones).solve("CLARABEL", **accuracy)
-    seconds = time.perf_counter() - start
-    W = np.array([u.value for pair in U for u in pair])
-    scale = np.sqrt(np.linalg.norm(W, axis=1))
-    W = np.divide(W, scale[:, np.newaxis], out=np.zeros_like(W), where=scale[:, np.newaxis] > 0)
-    return Trained(Network(W, np.zeros(len(W)), scale * np.tile([1.0, -1.0], len(D))), seconds)
+    `status` is "done", "stopped" (the best gap there was in time), "over" (none), "not installed"
+    or the error. `curve` holds CPU seconds and gap of each tolerance.
+    """
+
+    status: str
+    seconds: float = np.nan
+    gap: float = np.nan
+    objective: float = np.nan
+    memory: float = np.nan
+    wall: float = np.nan
+    curve: tuple[tuple[float, float], ...] = ()
+
+    def __str__(self):
+        if self.curve:
+            sign = "" if self.status == "done" else f" (gap {self.gap:.0e})"
+            return seconds_of(self.seconds) + sign
+        return f"> {seconds_of(self.seconds)}" if self.status == "over" else self.status
+
+
+def race(name, size, gap, seconds, seed=0):
+    """Run a group lasso by a rival to a gap, for at most so many wall seconds."""
+    if machine.version(PEERS[name].package) is None:
+        return Run("not installed")
+    best, curve = Run("over", seconds), []
+    with Worker() as worker:
+        try:
+            worker.run(_warm_up, name, seconds=COMPILE)
+            deadline = time.monotonic() + seconds
+            for tol in TOLERANCES:
+                left = max(deadline - time.monotonic(), 0.0)
+                run = worker.run(_solve, name, size, seed, tol, seconds=left)
+                cpu, reached, *rest = run
+                curve.append((cpu, reached))
+                if not best.gap <= reached:
+                    status = "done" if reached <= gap else "stopped"
+                    best = Run(status, cpu, reached, *rest)
+                if reached <= gap:
+                    break
+        except TimeoutError:
+            pass
+        except Exception as error:  # whatever a rival raises is a result
+            if not curve:
+                return Run(f"{type(error).__name__}: {error}"[:60])
+    return best._replace(curve=tuple(curve))
+
+
+def _warm_up(name):
+    X, y, G, beta = problems.group_lasso(60, 3, 5, 0.1)
+    peers_group_lasso.SOLVERS[name](X, y, G, beta, 1e-3)
+
+
+def _solve(name, size, seed, tol):
+    X, y, G, beta = problems.group_lasso(*size, seed=seed)
+    with threadpool_limits(1):
+        start, wall = time.process_time(), time.perf_counter()
+        weights = peers_group_lasso.SOLVERS[name](X, y, G, beta, tol)
+        seconds, wall = time.process_time() - start, time.perf_counter() - wall
+    memory = peak()
+    value, gap = peers_group_lasso.figures(X, y, G, beta, weights)
+    return seconds, float(gap), float(value), memory, wall
+
+
+def limited(package, function, *arguments, seconds):
+    """Return what a rival's function returns in a new process, or a line that says why not."""
+    if machine.version(package) is None:
+        return "not installed"
+    with Worker() as worker:
+        try:
+            return worker.run(function, *arguments, seconds=seconds)
+        except TimeoutError:
+            return f"> {seconds:.0f} s"
+        except NotImplementedError as error:
+            return str(error)
+        except Exception as error:  # whatever a rival raises is a result
+            return f"{type(error).__name__}: {error}"[:60]
+
+
+def cones(name, size, tol):
+    """CPU seconds, objective, violation and the network's objective of a program with cones."""
+    X, y, G, beta = problems.group_lasso(*size)
+    solver = peers_group_lasso.CONE_SOLVERS[name]
+    solver(X[:60, :3], y[:60], G[:3, :5], beta, 1e-3)
+    with threadpool_limits(1):
+        start = time.process_time()
+        weights = solver(X, y, G, beta, tol)
+        seconds = time.process_time() - start
+    return seconds, *map(float, peers_group_lasso.cone_figures(X, y, G, beta, weights))
+
+
+def adelie_path(size, tol):
+    """CPU seconds of adelie's path of 100 penalties, and its largest gap."""
+    X, y, G, beta_max = problems.group_lasso(*size, 1.0)
+    betas = beta_max * np.geomspace(1.0, 0.01, 100)
+    peers_group_lasso.adelie_path(X[:60], y[:60], G[:, :5], betas[:2], 1e-3)  # what loads at first
+    with threadpool_limits(1):
+        start = time.process_time()
+        weights = peers_group_lasso.adelie_path(X, y, G, betas, tol)
+        seconds = time.process_time() - start
+    pairs = zip(betas, weights, strict=True)
+    gaps = [peers_group_lasso.figures(X, y, G, beta, w)[1] for beta, w in pairs]
+    return seconds, float(max(gaps))
+
+
+def train(name, problem, steps, seconds):
+    """A network of a rival: its figures as a dictionary."""
+    X, y, settings = problems.TRAINING[problem]()
+    sizes_ = {"width": problems.WIDTHS[problem], "steps": steps, "seconds": seconds}
+    trainer = peers_training.TRAINERS[name]
+    with threadpool_limits(1):
+        trainer(X[:20], y[:20], **settings, width=5, steps=3, seconds=0.0)  # what loads at first
+        run = trainer(X, y, **settings, **sizes_)
+    thin = run.curve[:: max(1, len(run.curve) // 200)]
+    return {
+        "objective": float(peers_training.objective(run.network, X, y, **settings)),
+        "neurons": n_neurons(run.network), "wall": run.seconds, "cpu": run.cpu,
+        "detail": run.detail, "curve": [*thin, *run.curve[-1:]],
+    }  # fmt: skip
+
+
+def n_neurons(network):
+    """Neurons above 1e-6 of the largest."""
+    lengths = np.linalg.norm(network.hidden_weights, axis=1) * np.abs(network.output_weights)
+    return int((lengths > 1e-6 * lengths.max(initial=0.0)).sum())
+
+
+def full_program(problem, beta):
+    """CPU seconds, objective and peak bytes of Clarabel on all cells, without biases."""
+    import pyconvex
+
+    X, y, _, _ = problems.CERTIFIED[problem]()
+    masks = pyconvex.enumerate_patterns(X).to_dense().T
+    peers_group_lasso.conic(X, y, masks[:, :2], beta, 1e-3, cones=True)  # what loads at first
+    start = time.process_time()
+    weights = peers_group_lasso.conic(X, y, masks, beta, 1e-10, cones=True)
+    seconds, memory = time.process_time() - start, peak()
+    hidden, signs = np.maximum(X @ weights.T, 0.0), np.repeat([1.0, -1.0], masks.shape[1])
+    penalty = np.linalg.norm(weights, axis=1).sum()
+    return seconds, float(0.5 * np.mean((y - hidden @ signs) ** 2) + beta * penalty), memory
+
+
+def tree_speed(size, seconds):
+    """Cells per CPU second of a tree with one linear program per node, or that it finds none."""
+    X = problems.gaussian(*size)
+    with one_core():
+        lp_tree_patterns(X[:8])
+        start = time.process_time()
+        cells = lp_tree_patterns(X, seconds=seconds)[0]
+        return len(cells) / (time.process_time() - start) if len(cells) else "none in time"
+
+
+def settings_table():
+    """Who is installed, and how each is set."""
+    rows = [
+        (name, peer.package, machine.version(peer.package) or "not installed", peer.settings)
+        for name, peer in PEERS.items()
+    ]
+    return Table("Rivals and their settings", ("rival", "package", "version", "settings"), rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=10.0, help="for each (default: 10)")
+    seconds = parser.parse_args().seconds
+    pin_threads()
+    print(settings_table().markdown(), "\n\nOn the smallest problems:\n")
+    size, small = sizes.GROUP_LASSO.quick[0], sizes.GENERAL.quick[0]
+    for name, peer in PEERS.items():
+        if "lasso" in peer.jobs:
+            print(f"{name}, group lasso {size}: {race(name, size, goals.GROUP_LASSO_GAP, seconds)}")
+        if "cones" in peer.jobs:
+            limit = COMPILE + seconds
+            print(f"{name}, cones:", limited(peer.package, cones, name, size, 1e-8, seconds=limit))
+        if "training" in peer.jobs:
+            problem = "diabetes_free" if name == "sklearn MLP" else "s1"
+            limit = COMPILE + 10 * seconds
+            run = limited(peer.package, train, name, problem, 300, seconds, seconds=limit)
+            shown = run if isinstance(run, str) else (run["objective"], run["wall"], run["detail"])
+            print(f"{name}, {problem}:", shown)
+        if "cells" in peer.jobs:
+            speed = limited(peer.package, tree_speed, small, 2.0, seconds=COMPILE)
+            print(f"{name}, cells per second of {small}:", speed, flush=True)
+
+
+if __name__ == "__main__":
+    main()

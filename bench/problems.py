@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pyconvex import Network
+
 
 def standardised(A):
     return (A - A.mean(axis=0)) / A.std(axis=0)
@@ -41,6 +43,12 @@ def diabetes():
     return standardised(X), standardised(y), {"beta": 6.375429237961948 / 442, "bias": "decayed"}
 
 
+def diabetes_free():
+    """The same with free biases, as scikit-learn's MLP has them."""
+    X, y, settings = diabetes()
+    return X, y, settings | {"bias": "free"}
+
+
 def s1():
     """200 x 10, a noisy teacher of five neurons without biases."""
     return *_student(1, 200, 10), {"beta": 0.024442646298392566, "bias": "none"}
@@ -60,8 +68,11 @@ def _student(seed, n, d):
     return X, y / y.std() + 0.1 * rng.standard_normal(n)
 
 
-TRAINING = {f.__name__: f for f in (breast_cancer, s1, s2, digits, diabetes)}
-WIDTHS = {"breast_cancer": 500, "s1": 100, "s2": 500, "digits": 500, "diabetes": 200}  # of rivals
+TRAINING = {f.__name__: f for f in (breast_cancer, s1, s2, digits, diabetes, diabetes_free)}
+WIDTHS = {
+    "breast_cancer": 500, "s1": 100, "s2": 500, "digits": 500, "diabetes": 200,
+    "diabetes_free": 200,
+}  # fmt: skip  # of rivals
 
 
 class Certified(NamedTuple):
@@ -122,6 +133,25 @@ def group_lasso(n, d, n_gates, fraction, seed=0):
     return X, y, G, fraction * beta_max
 
 
+def cone_network_objective(X, y, beta, result):
+    """Objective of the ReLU network that a result with cones decodes to: no gates are used."""
+    residual = y - result.signs @ np.maximum(result.coef @ X.T, 0.0)
+    penalty = np.linalg.norm(result.coef, axis=1).sum()
+    return 0.5 * np.mean(residual**2) + beta * penalty
+
+
+def pricing(n, r):
+    """A multiplier to price on Gaussian rows."""
+    return gaussian(n, r), np.random.default_rng(1).standard_normal(n) / n
+
+
+def network(n, d, n_neurons):
+    """Rows, and a random ReLU network to predict them by."""
+    rng = np.random.default_rng(0)
+    X, W = rng.standard_normal((n, d)), rng.standard_normal((n_neurons, d))
+    return X, Network(W, rng.standard_normal(n_neurons), rng.standard_normal(n_neurons), 0.0)
+
+
 def gaussian(n, r):
     """Hyperplanes in general position."""
     return np.random.default_rng(0).standard_normal((n, r))
@@ -167,8 +197,7 @@ def _with_constant(points):
     return np.column_stack([points, np.ones(len(points))])
 
 
-# Arrangements: Gaussian ones by size (n, r), degenerate ones with their numbers of cells.
-GENERAL = ((1000, 2), (300, 3), (100, 4), (50, 5), (30, 6), (25, 8))
+# Degenerate arrangements with their numbers of cells.
 DEGENERATE = {
     "resonance-6": (resonance, 1_066_044),
     "permutahedron-8": (permutahedron, 362_880),
