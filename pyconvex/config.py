@@ -9,6 +9,10 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from pyconvex import backends
+from pyconvex.device_choice import devices_of, version_of
+from pyconvex.namespaces import compat
+
+_PACKAGES = {"torch": "torch", "cupy": "cupy-cuda12x"}
 
 try:
     __version__ = version("pyconvex")
@@ -41,9 +45,27 @@ def _report() -> dict[str, Any]:
             report["backends"][name] = {"available": True, **backends.get_backend(name).info()}
         else:
             report["backends"][name] = {"available": False, "reason": reason}
+    report["backends"]["array"] = _array_report()
     note = _source_note()
     if note is not None:
         report["note"] = note
+    return report
+
+
+def _array_report() -> dict[str, Any]:
+    """Tell which array libraries are there, and their devices: this imports them."""
+    try:
+        report = {"available": True, "array_api_compat": compat().__version__}
+    except ImportError as error:
+        return {"available": False, "reason": str(error)}
+    for library in ("torch", "cupy"):
+        if find_spec(library) is None:
+            report[library] = f"not installed: pip install {_PACKAGES[library]}"
+            continue
+        try:
+            report[library] = f"{version_of(library)} on {', '.join(devices_of(library)) or 'none'}"
+        except Exception as error:  # a broken installation must not hide the rest of the report
+            report[library] = f"cannot be imported: {error}"
     return report
 
 
@@ -65,6 +87,8 @@ def show_config(mode: Literal["dict"]) -> dict[str, Any]: ...
 def show_config(mode: str = "print") -> dict[str, Any] | None:
     """Show version, backends (and why others are missing), compiler, threads and SIMD level.
 
+    Of the array backend also PyTorch and CuPy with their devices; to see them it imports them.
+
     Parameters
     ----------
     mode : {"print", "dict"}
@@ -84,7 +108,7 @@ def show_config(mode: str = "print") -> dict[str, Any] | None:
     --------
     >>> import pyconvex
     >>> sorted(pyconvex.show_config(mode="dict")["backends"])
-    ['jit', 'native']
+    ['array', 'jit', 'native']
     """
     if mode not in ("print", "dict"):
         raise ValueError(f"mode must be 'print' or 'dict', got {mode!r}")

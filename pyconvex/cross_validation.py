@@ -16,13 +16,16 @@ from pyconvex.estimator_base import ConvexReLU
 from pyconvex.fit import beta_max, fit
 from pyconvex.grid import Grid
 from pyconvex.losses import Array, check_loss
+from pyconvex.namespaces import is_device_array
 from pyconvex.path import Path, path
 from pyconvex.patterns import PatternSet
 from pyconvex.program import Status
 from pyconvex.rows import Rows, check_rows, with_ones
 
 Estimator = TypeVar("Estimator", bound="CrossValidated")
-_OF_BETA_MAX = ("model", "bias", "skip", "patterns", "standardize", "n_threads", "backend")
+_OF_BETA_MAX = (
+    "model", "bias", "skip", "patterns", "standardize", "n_threads", "backend", "device",
+)  # fmt: skip
 
 
 class CrossValidated(ConvexReLU):
@@ -52,6 +55,11 @@ class CrossValidated(ConvexReLU):
         ValueError, TypeError
             If an argument or a parameter is wrong; the message names it.
         """
+        if is_device_array(X):
+            raise ValueError(
+                "cross-validation splits NumPy arrays: pass X and y as such and device=... to "
+                "compute elsewhere"
+            )
         check_choice(self.selection, "selection", ("best", "one_std_error"))
         grid = Grid.of(self.betas, self.n_betas, self.beta_min_ratio)
         data = self._prepare(X, y, sample_weight)
@@ -64,6 +72,11 @@ class CrossValidated(ConvexReLU):
         self._refit(data, settings)
         self._warn()
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = False
+        return tags
 
     def _seed(self) -> int:
         """Return one seed for all paths: gates that are drawn are the same everywhere."""

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pyconvex.namespaces import describe, is_device_array
+
 MAX_DENSE = 2**30  # bytes that sparse data may take where they are made dense
 
 
@@ -44,6 +46,13 @@ def _to_float(value: Any, name: str, single: bool = False) -> NDArray[np.float64
         raise ValueError(f"{name} has masked entries: drop or fill them first")
     try:
         array = np.asarray(value)
+    except (TypeError, RuntimeError) as error:
+        if not is_device_array(value):
+            raise
+        raise TypeError(
+            f"{name} lives {describe(value)}, where this is not available: pass a NumPy array, "
+            f"e.g. {name}.cpu().numpy()"
+        ) from error
     except ValueError:
         raise ValueError(f"{name} is ragged: all its rows must have the same length") from None
     if array.dtype.kind == "O":
@@ -127,7 +136,8 @@ def check_exact_matrix(
     X: ArrayLike, name: str = "X", *, single: bool = False
 ) -> NDArray[np.float64]:
     """Return a matrix like `check_matrix`; rows of fractions are multiplied up to integers."""
-    if is_sparse(X) or (isinstance(X, np.ndarray) and X.dtype.kind != "O"):
+    numeric = isinstance(X, np.ndarray) and X.dtype.kind != "O"
+    if numeric or is_sparse(X) or is_device_array(X):
         return check_matrix(X, name, single=single)
     rows = np.asarray(X)
     rational = rows.dtype.kind == "O" and rows.ndim == 2

@@ -14,15 +14,23 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pyconvex.data import check_sample_weight
+from pyconvex.device_estimators import (
+    code_classes,
+    exponential,
+    labels_of,
+    log_probabilities,
+    space_of,
+)
 from pyconvex.fitted import Fit
 from pyconvex.losses import Array
+from pyconvex.namespaces import is_device_array
 from pyconvex.program import Status
 
 _PROBABILITIES = ("logistic", "softmax")  # losses that model class probabilities
 # Parameters that go to `pyconvex.fit` as they are; beta, loss and warm_start do not.
 _SETTINGS = (
     "model", "bias", "skip", "patterns", "tol", "certificate", "minimal", "standardize", "max_iter",
-    "time_limit", "random_state", "n_threads", "backend", "verbose",
+    "time_limit", "random_state", "n_threads", "backend", "device", "verbose",
 )  # fmt: skip
 
 
@@ -69,11 +77,15 @@ class ConvexReLU(BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.array_api_support = True
         return tags
 
     def _output(self, X: ArrayLike) -> Array:
         """Return the network's raw output for checked X."""
         check_is_fitted(self, "network_")
+        if is_device_array(X):
+            validate_data(self, X, skip_check_array=True, reset=False)
+            return self.network_.predict(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         return self.network_.predict(X)
 
@@ -95,11 +107,19 @@ class Regression(RegressorMixin, ConvexReLU):
             The network's output f(x); exp f(x) for ``loss="poisson"``, the expected count.
         """
         output = self._output(X)
-        return np.exp(output) if name_of(self.loss) == "poisson" else output
+        if name_of(self.loss) != "poisson":
+            return output
+        means: Array = exponential(output) if is_device_array(output) else np.exp(output)
+        return means
 
     def _prepare(
         self, X: Any, y: Any, sample_weight: ArrayLike | None
     ) -> tuple[Array, Array, Any, Array | None]:
+        if is_device_array(X):
+            space_of(X, y, sample_weight)
+            validate_data(self, X, skip_check_array=True)
+            weights: Any = sample_weight
+            return X, y, self.loss, weights
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=np.float64, multi_output=True, y_numeric=True
         )
@@ -143,7 +163,7 @@ class Classification(ClassifierMixin, ConvexReLU):
             these are log-odds; for more classes logarithms of probabilities up to a constant.
         """
         output = self._output(X)
-        if len(self.classes_) == 2 and output.ndim == 2:  # softmax of two classes
+        if output.ndim == 2 and len(self.classes_) == 2:  # softmax of two classes
             output = output[:, 1] - output[:, 0]
         return output
 
@@ -161,6 +181,9 @@ class Classification(ClassifierMixin, ConvexReLU):
             The class with the largest score.
         """
         scores = self.decision_function(X)
+        if is_device_array(scores):
+            on_device: NDArray[Any] = labels_of(self.classes_, scores)
+            return on_device
         codes = np.argmax(scores, axis=1) if scores.ndim == 2 else (scores > 0.0).astype(np.intp)
         labels: NDArray[Any] = self.classes_[codes]
         return labels
@@ -180,9 +203,12 @@ class Classification(ClassifierMixin, ConvexReLU):
             Columns in the order of ``classes_``.
         """
         scores = self.decision_function(X)
+        if is_device_array(scores):
+            probabilities: Array = exponential(log_probabilities(scores))
+            return probabilities
         if scores.ndim == 1:
             return np.column_stack([expit(-scores), expit(scores)])
-        probabilities: Array = softmax(scores, axis=1)
+        probabilities = softmax(scores, axis=1)
         return probabilities
 
     @available_if(_has_probabilities)
@@ -200,14 +226,28 @@ class Classification(ClassifierMixin, ConvexReLU):
             Columns in the order of ``classes_``.
         """
         scores = self.decision_function(X)
+        if is_device_array(scores):
+            logarithms: Array = log_probabilities(scores)
+            return logarithms
         if scores.ndim == 1:
             return np.column_stack([log_expit(-scores), log_expit(scores)])
-        logarithms: Array = log_softmax(scores, axis=1)
+        logarithms = log_softmax(scores, axis=1)
         return logarithms
 
     def _prepare(
         self, X: Any, y: Any, sample_weight: ArrayLike | None
     ) -> tuple[Array, Array, Any, Array | None]:
+        if is_device_array(X):
+            space = space_of(X, y, sample_weight)
+            validate_data(self, X, skip_check_array=True)
+            if name_of(self.loss) == "softmax":
+                raise ValueError(
+                    "loss='softmax' is not available on device arrays: pass loss='logistic'"
+                )
+            self.classes_, on_device, all_weights = code_classes(
+                space, y, sample_weight, self.class_weight
+            )
+            return X, on_device, self.loss, all_weights
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)
         check_classification_targets(y)
         weights = check_sample_weight(sample_weight, len(y))

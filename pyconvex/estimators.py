@@ -7,7 +7,16 @@ from numpy.typing import ArrayLike
 
 from pyconvex.estimator_base import Classification, ConvexReLU, Regression
 from pyconvex.fit import fit
+from pyconvex.namespaces import to_host
 from pyconvex.patterns import PatternSet
+
+
+def _changed(classes: Any, found: Any) -> bool:
+    """Tell whether the classes of two fits differ."""
+    if classes is None:
+        return False
+    return not np.array_equal(to_host(classes), to_host(found))
+
 
 Estimator = TypeVar("Estimator", bound="_OneFit")
 
@@ -23,7 +32,9 @@ class _OneFit(ConvexReLU):
         Parameters
         ----------
         X : array or sparse matrix, shape (n_samples, n_features)
-            Data; sparse as in `pyconvex.fit`.
+            Data; sparse as in `pyconvex.fit`. Arrays of another library than NumPy (torch, CuPy)
+            stay on their device, with or without scikit-learn's ``array_api_dispatch``, and so do
+            predictions.
         y : array, shape (n_samples,) or (n_samples, n_outputs)
             Targets; labels for a classifier.
         sample_weight : array, shape (n_samples,), optional
@@ -41,7 +52,7 @@ class _OneFit(ConvexReLU):
         before = self.fit_ if self.warm_start and hasattr(self, "fit_") else None
         classes: Any = getattr(self, "classes_", None)
         X, targets, loss, weights = self._prepare(X, y, sample_weight)
-        if before is not None and not np.array_equal(classes, getattr(self, "classes_", classes)):
+        if before is not None and _changed(classes, getattr(self, "classes_", classes)):
             found, self.classes_ = self.classes_, classes
             raise ValueError(
                 f"warm_start=True needs the classes of the previous fit, {classes}, got {found}: "
@@ -71,7 +82,7 @@ class ConvexReLURegressor(Regression, _OneFit):
         quantile.
     bias, skip, patterns, tol, certificate, minimal, standardize, max_iter, time_limit
         As in `pyconvex.fit`.
-    random_state, n_threads, backend, verbose
+    random_state, n_threads, backend, device, verbose
         As in `pyconvex.fit`.
     warm_start : bool
         Start from the network of the previous call of ``fit``. Neurons whose patterns are not
@@ -129,6 +140,7 @@ class ConvexReLURegressor(Regression, _OneFit):
         random_state: Any = None,
         n_threads: int | None = None,
         backend: str = "auto",
+        device: Any = None,
         verbose: bool = False,
         warm_start: bool = False,
     ) -> None:
@@ -147,6 +159,7 @@ class ConvexReLURegressor(Regression, _OneFit):
         self.random_state = random_state
         self.n_threads = n_threads
         self.backend = backend
+        self.device = device
         self.verbose = verbose
         self.warm_start = warm_start
 
@@ -162,7 +175,7 @@ class ConvexReLUClassifier(Classification, _OneFit):
         "logistic": the log loss, for more than two classes that of the softmax. The others treat
         more than two classes one against the rest, in one network whose neurons they share.
         Probabilities need "logistic" or "softmax".
-    random_state, n_threads, backend, verbose, warm_start
+    random_state, n_threads, backend, device, verbose, warm_start
         As in `ConvexReLURegressor`.
     class_weight : "balanced", dict or None
         Factors of the sample weights by label. "balanced": all classes have the same total weight.
@@ -212,6 +225,7 @@ class ConvexReLUClassifier(Classification, _OneFit):
         random_state: Any = None,
         n_threads: int | None = None,
         backend: str = "auto",
+        device: Any = None,
         verbose: bool = False,
         warm_start: bool = False,
         class_weight: Any = None,
@@ -231,6 +245,7 @@ class ConvexReLUClassifier(Classification, _OneFit):
         self.random_state = random_state
         self.n_threads = n_threads
         self.backend = backend
+        self.device = device
         self.verbose = verbose
         self.warm_start = warm_start
         self.class_weight = class_weight

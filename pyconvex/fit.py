@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pyconvex.backends import get_backend
+from pyconvex.array_relu import ReluArrayTask
+from pyconvex.array_task import GatedArrayTask, make_array_task
+from pyconvex.backends import get_backend, on_arrays
 from pyconvex.data import (
     check_choice,
     check_int,
     check_matrix,
     check_n_threads,
+    check_positive,
     check_random_state,
     check_sample_weight,
     check_targets,
@@ -51,6 +54,7 @@ def fit(
     random_state: int | np.random.Generator | np.random.RandomState | None = None,
     n_threads: int | None = None,
     backend: str = "auto",
+    device: Any = None,
     callback: Callable[[Record], Any] | None = None,
     verbose: bool = False,
 ) -> Fit:
@@ -106,7 +110,8 @@ def fit(
         its ones column is at most 6 and the proof takes at most 50,000 cones, or if there are
         few vertices to look at (25 samples of rank 8); else local.
         "global": go on until it is proved; ``gap`` is that of the proof where a limit comes
-        first. For ranks up to 16, in practice up to 6 or 7. "local": no proof.
+        first. For ranks up to 16, in practice up to 6 or 7. "local": no proof, as always for
+        ReLU networks on devices.
     sample_weight : array, shape (n_samples,), optional
         Relative weights: an integer weight equals that many copies of the row.
     standardize : bool
@@ -129,8 +134,13 @@ def fit(
         Source of the starting points of the search and of sampled gates.
     n_threads : int, optional
         Threads; None takes all cores. The result does not depend on it.
-    backend : {"auto", "native", "jit"}
-        Who computes.
+    backend : {"auto", "native", "jit", "array"}
+        Who computes. "auto" follows X: arrays of another library than NumPy (torch, CuPy) are
+        computed on their device, and so are the result's; see docs/arrays.md. "array" computes
+        NumPy arrays the same way.
+    device : object, optional
+        Where to compute, e.g. "cuda" or "cuda:1"; results come back to where X lives. Default:
+        where X lives. NumPy arrays go to PyTorch's devices, else to CuPy's.
     callback : callable, optional
         Called with each `Record`; returning True stops the solve.
     verbose : bool
@@ -157,7 +167,7 @@ def fit(
     with Monitor(max_iter, time_limit, callback, verbose) as monitor:
         task = make_task(
             X, y, beta, model, loss, bias, skip, patterns, tol, certificate, sample_weight,
-            standardize, random_state, n_threads, backend,
+            standardize, random_state, n_threads, backend, device,
         )  # fmt: skip
         return solve_any(task, start_of(task, warm_start), minimal, monitor)[0]
 
@@ -175,6 +185,7 @@ def beta_max(
     standardize: bool = False,
     n_threads: int | None = None,
     backend: str = "auto",
+    device: Any = None,
 ) -> float:
     """Return the smallest beta at which the optimal network has no neurons.
 
@@ -186,7 +197,8 @@ def beta_max(
 
     Parameters
     ----------
-    X, y, model, loss, bias, skip, patterns, sample_weight, standardize, n_threads, backend
+    X, y, model, loss, bias, skip, patterns, sample_weight, standardize, n_threads, backend,
+    device
         As in `fit`. Random starts and draws come from a fixed seed.
 
     Returns
@@ -206,12 +218,12 @@ def beta_max(
     """
     task = make_task(
         X, y, 1.0, model, loss, bias, skip, patterns, 0.5, "auto", sample_weight, standardize,
-        _START_SEED, n_threads, backend,
+        _START_SEED, n_threads, backend, device,
     )  # fmt: skip
     return task.beta_max()
 
 
-AnyTask = Task | OutputsTask | NuclearTask
+AnyTask = Task | OutputsTask | NuclearTask | GatedArrayTask | ReluArrayTask
 
 
 def make_task(
@@ -230,18 +242,26 @@ def make_task(
     random_state: int | np.random.Generator | np.random.RandomState | None,
     n_threads: int | None,
     backend: str,
+    device: Any,
 ) -> AnyTask:
     """Check the arguments of `fit` that say what to solve, and put the task together."""
-    kernels = get_backend(backend)
     threads, rng = check_n_threads(n_threads), check_random_state(random_state)
-    X = check_rows(X) if model == "gated_relu" else check_matrix(X)
     tol = check_tol(tol)
     _check_patterns_choice(patterns, model)
     _check_certificate(certificate, patterns, model)
+    first_beta = 1.0 if beta is None else check_positive(beta, "beta")
+    if on_arrays(X, backend, device):
+        found = make_array_task(
+            X, y, first_beta, model, loss, bias, skip, patterns, tol, certificate, sample_weight,
+            standardize, rng, device,
+        )  # fmt: skip
+        return found.at(0.01 * found.beta_max() or 1.0) if beta is None else found
+    kernels = get_backend(backend)
+    X = check_rows(X) if model == "gated_relu" else check_matrix(X)
     targets, chosen = check_targets(y, len(X)), check_loss(loss)
     several = targets.ndim == 2
     first = Task.of(
-        X, targets[:, 0] if several else targets, 1.0 if beta is None else beta, model,
+        X, targets[:, 0] if several else targets, first_beta, model,
         Squared() if several else chosen, bias, skip, patterns, sample_weight, standardize, tol,
         certificate, rng, kernels, threads,
     )  # fmt: skip

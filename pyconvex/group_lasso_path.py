@@ -6,7 +6,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from pyconvex.backends import get_backend
+from pyconvex.array_group_lasso import ArrayProgram
+from pyconvex.backends import get_backend, on_arrays
 from pyconvex.column_generation import Solver
 from pyconvex.data import check_matrix, check_n_threads, check_tol
 from pyconvex.dual_newton import DualNewton
@@ -46,6 +47,7 @@ def group_lasso_path(
     time_limit: float | None = None,
     n_threads: int | None = None,
     backend: str = "auto",
+    device: Any = None,
     callback: Callable[[Record], Any] | None = None,
     verbose: bool = False,
 ) -> list[GroupLassoResult]:
@@ -66,7 +68,7 @@ def group_lasso_path(
         Its smallest penalty over its largest, between 0 and 1.
     cones, engine, loss, tol, intercept, ridge, group_weights, sample_weight
         As in `solve_group_lasso`, for each point.
-    max_iter, n_threads, backend
+    max_iter, n_threads, backend, device
         As in `solve_group_lasso`, for each point.
     time_limit : float, optional
         Limit in seconds for the whole path. After it, as after Ctrl-C and a callback's True, the
@@ -97,8 +99,16 @@ def group_lasso_path(
     >>> [len(result.active) > 0 for result in results]
     [False, True, True]
     """
-    X = check_matrix(X) if cones else check_rows(X, single=True)
     grid = Grid.of(betas, n_betas, beta_min_ratio)
+    if on_arrays(X, backend, device):
+        program = ArrayProgram.of(
+            X, y, patterns, 1.0, cones=cones, engine=engine, loss=loss, tol=tol,
+            intercept=intercept, ridge=ridge, group_weights=group_weights,
+            sample_weight=sample_weight, device=device,
+        )  # fmt: skip
+        with Monitor(max_iter, time_limit, callback, verbose, grid.n_points) as monitor:
+            return _along(program, grid, monitor)
+    X = check_matrix(X) if cones else check_rows(X, single=True)
     patterns = check_patterns(patterns, len(X))
     problem, rows = make_problem(X, y, 1.0, sample_weight, loss, intercept=bool(intercept))
     problem = with_extras(problem, len(patterns), ridge, group_weights)
@@ -114,6 +124,16 @@ def group_lasso_path(
 
         start = Neurons.none(problem)
         return solve_along(grid.betas(lambda: _beta_max(solver)), solve, start, monitor)[0]
+
+
+def _along(program: ArrayProgram, grid: Grid, monitor: Monitor) -> list[GroupLassoResult]:
+    """Solve a program on a device along the grid."""
+
+    def solve(beta: float, state: Any) -> tuple[GroupLassoResult, Any]:
+        fields, state = program.at(beta).solve(state, monitor)
+        return GroupLassoResult(**fields), state
+
+    return solve_along(grid.betas(program.beta_max), solve, program.start(None), monitor)[0]
 
 
 def _beta_max(solver: Solver | DualNewton) -> float:

@@ -45,7 +45,7 @@ class ConvexReLURegressorCV(Regression, CrossValidated):
     time_limit : float, optional
         Limit in seconds for each path and for the last fit. Weight decays that a fold did not get
         to have the score nan and are not chosen. Ctrl-C raises KeyboardInterrupt in all paths.
-    random_state, n_threads, backend, verbose
+    random_state, n_threads, backend, device, verbose
         As in `ConvexReLURegressor`; one seed holds for all folds.
 
     Attributes
@@ -106,6 +106,7 @@ class ConvexReLURegressorCV(Regression, CrossValidated):
         random_state: Any = None,
         n_threads: int | None = None,
         backend: str = "auto",
+        device: Any = None,
         verbose: bool = False,
     ) -> None:
         self.betas = betas
@@ -130,6 +131,7 @@ class ConvexReLURegressorCV(Regression, CrossValidated):
         self.random_state = random_state
         self.n_threads = n_threads
         self.backend = backend
+        self.device = device
         self.verbose = verbose
 
 
@@ -144,7 +146,7 @@ class ConvexReLUClassifierCV(Classification, CrossValidated):
         As in `ConvexReLUClassifier`.
     max_iter, class_weight
         As in `ConvexReLUClassifier`.
-    time_limit, random_state, n_threads, backend, verbose
+    time_limit, random_state, n_threads, backend, device, verbose
         As in `ConvexReLURegressorCV`.
 
     Attributes
@@ -197,6 +199,7 @@ class ConvexReLUClassifierCV(Classification, CrossValidated):
         random_state: Any = None,
         n_threads: int | None = None,
         backend: str = "auto",
+        device: Any = None,
         verbose: bool = False,
         class_weight: Any = None,
     ) -> None:
@@ -222,5 +225,6 @@ class ConvexReLUClassifierCV(Classification, CrossValidated):
         self.random_state = random_state
         self.n_threads = n_threads
         self.backend = backend
+        self.device = device
         self.verbose = verbose
         self.class_weight = class_weight

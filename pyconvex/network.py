@@ -9,8 +9,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pyconvex import export
 from pyconvex.data import check_bool, check_numbers
+from pyconvex.device_network import moved_fields, own_field, predict_on, space_of_fields
 from pyconvex.losses import Array
 from pyconvex.minimal import minimal_sizes
+from pyconvex.namespaces import Space, is_device_array
 from pyconvex.rows import Rows, check_rows
 from pyconvex.storage import File, read_arrays, write_arrays
 
@@ -27,7 +29,7 @@ class Network:
 
     A gated network replaces the ReLU by its gates: neuron j is on where
     gates_j . x + gate_bias_j >= 0. A skip connection adds x . skip. Arrays are copied and
-    read-only.
+    read-only. They may be of another library than NumPy, such as torch or CuPy, all on one device.
 
     Parameters
     ----------
@@ -69,11 +71,13 @@ class Network:
     skip: Array | None = None
 
     def __post_init__(self) -> None:
+        found = space_of_fields({field.name: getattr(self, field.name) for field in fields(self)})
+        object.__setattr__(self, "_space", found)
         weights = self._freeze("hidden_weights")
         if weights.ndim != 2:
             raise ValueError(f"hidden_weights must be 2-D, got shape {weights.shape}")
         m, d = weights.shape
-        outer = self._freeze("output_weights").shape
+        outer = tuple(self._freeze("output_weights").shape)
         if outer[:1] != (m,) or len(outer) > 2 or 0 in outer[1:]:
             raise ValueError(
                 f"output_weights must have shape ({m},) or ({m}, n_outputs), got {outer}"
@@ -87,6 +91,8 @@ class Network:
 
     def _freeze(self, name: str, shape: tuple[int, ...] | None = None) -> Array:
         """Make a field a read-only float64 array of its own."""
+        if self.space is not None:
+            return self._place(self.space, name, shape)
         array = np.array(check_numbers(getattr(self, name), name))
         if name == "output_bias" and array.ndim == 0 and shape:
             array = np.full(shape, array)
@@ -96,6 +102,46 @@ class Network:
         object.__setattr__(self, name, array if array.ndim else float(array))
         return array
 
+    def _place(self, space: Space, name: str, shape: tuple[int, ...] | None) -> Array:
+        """Make a field an array of its own on the device; a single output bias stays a float."""
+        array: Array = own_field(space, getattr(self, name), name)
+        if name == "output_bias" and array.ndim == 0 and shape:
+            array = space.full(shape, float(array))
+        if shape is not None and tuple(array.shape) != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {tuple(array.shape)}")
+        object.__setattr__(self, name, array if array.ndim else float(array))
+        return array
+
+    @property
+    def space(self) -> Space | None:
+        """Where the weights live; None on the host, as NumPy arrays."""
+        space: Space | None = getattr(self, "_space", None)
+        return space
+
+    def to_host(self) -> "Network":
+        """Return the network with NumPy arrays; itself where it has them."""
+        return self if self.space is None else Network(**moved_fields(self, None))
+
+    def to_device(self, like: Any) -> "Network":
+        """Return the network with its weights where an array lives.
+
+        Parameters
+        ----------
+        like : array
+            Of the library and on the device to go to. A NumPy array stands for the host.
+
+        Examples
+        --------
+        >>> from pyconvex import Network
+        >>> network = Network([[1.0]], [-1.0], [2.0], 0.5)
+        >>> network.to_device(torch.ones(1, device="cuda"))  # doctest: +SKIP
+        Network(ReLU, n_neurons=1, n_features=1)
+        """
+        if not is_device_array(like):
+            return self.to_host()
+        space = Space.of(like)
+        return self if self.space == space else Network(**moved_fields(self, space))
+
     def __reduce__(self) -> tuple[Any, ...]:
         # by way of __init__: pickle and copy would forget that the arrays are read-only
         return type(self), tuple(getattr(self, field.name) for field in fields(self))
@@ -103,7 +149,7 @@ class Network:
     @property
     def n_neurons(self) -> int:
         """Number of hidden neurons."""
-        return len(self.hidden_weights)
+        return int(self.hidden_weights.shape[0])
 
     @property
     def n_features(self) -> int:
@@ -121,7 +167,8 @@ class Network:
         Parameters
         ----------
         X : array or sparse matrix, shape (n_samples, n_features)
-            Data.
+            Data. For arrays of another library than NumPy the output is one too, on their device;
+            the weights must be there or be NumPy arrays, which are copied there.
 
         Returns
         -------
@@ -130,8 +177,12 @@ class Network:
         Raises
         ------
         ValueError, TypeError
-            If X is no finite real matrix with the network's features.
+            If X is no finite real matrix with the network's features, or on another device than
+            the weights: see `to_device`.
         """
+        if self.space is not None or is_device_array(X):
+            on_device: Array = predict_on(self, X)
+            return on_device
         rows = check_rows(X, n_features=self.n_features)
         output: Array = self._hidden(rows) @ self.output_weights + self.output_bias
         return output if self.skip is None else output + rows @ self.skip
@@ -181,6 +232,11 @@ class Network:
         >>> split.prune([[1.0], [3.0]])
         Network(ReLU, n_neurons=1, n_features=1)
         """
+        if self.space is not None:
+            raise ValueError(
+                "the network is on a device, where it cannot be pruned: use network.to_host() and "
+                "a NumPy X"
+            )
         X = check_rows(X, n_features=self.n_features)
         free = bool(np.any(self.output_bias))
         if free_bias is not None:
@@ -212,6 +268,8 @@ class Network:
     def save(self, path: File) -> None:
         """Write the network to a file: a NumPy npz archive with a version, without pickle.
 
+        Weights on a device are copied to the host, and `load` returns NumPy arrays.
+
         Parameters
         ----------
         path : str, path or binary file object
@@ -233,7 +291,8 @@ class Network:
         >>> Network.load(file)
         Network(ReLU, n_neurons=1, n_features=1)
         """
-        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        host = self.to_host()
+        named = {field.name: getattr(host, field.name) for field in fields(self)}
         arrays = {name: np.asarray(value) for name, value in named.items() if value is not None}
         write_arrays(path, _KIND, _VERSION, arrays)
 
@@ -285,7 +344,7 @@ class Network:
         >>> module(torch.tensor([[3.0]], dtype=torch.float64))  # doctest: +SKIP
         tensor([4.5000], dtype=torch.float64, grad_fn=<SqueezeBackward1>)
         """
-        return export.to_torch(self)
+        return export.to_torch(self.to_host())
 
     def to_onnx(
         self, path: str | os.PathLike[str] | None = None, *, dtype: DTypeLike = "float64"
@@ -320,7 +379,7 @@ class Network:
         >>> session = onnxruntime.InferenceSession(model.SerializeToString())  # doctest: +SKIP
         >>> (y,) = session.run(["y"], {"X": X.astype("float32")})  # doctest: +SKIP
         """
-        return export.to_onnx(self, dtype, path)
+        return export.to_onnx(self.to_host(), dtype, path)
 
     def to_sklearn(self, classes: ArrayLike | None = None) -> Any:
         """Return a fitted scikit-learn estimator of the same outputs (ReLU networks only).
@@ -351,7 +410,7 @@ class Network:
         >>> classifier.predict([[0.0], [3.0]]).tolist()
         ['no', 'yes']
         """
-        return export.to_sklearn(self, classes)
+        return export.to_sklearn(self.to_host(), classes)
 
     def __repr__(self) -> str:
         kind = "ReLU" if self.gates is None else "gated ReLU"

@@ -13,6 +13,7 @@ from pyconvex.fitted import Fit
 from pyconvex.grid import ROUNDED_UP, Grid, solve_along
 from pyconvex.losses import Array, Loss, check_loss
 from pyconvex.monitor import Monitor, Record
+from pyconvex.namespaces import Space, is_device_array
 from pyconvex.network import Network
 from pyconvex.path_plot import plot_curve, plot_tracks
 from pyconvex.patterns import PatternSet
@@ -103,6 +104,9 @@ class Path(Sequence[Fit]):
         ValueError, TypeError
             If X is no finite real matrix with the networks' features.
         """
+        if is_device_array(X):
+            stacked: Array = Space.of(X).xp.stack([fit.predict(X) for fit in self.fits])
+            return stacked
         rows = check_rows(X)
         shape = self.fits[0].predict(rows).shape if self.fits else (len(rows),)
         return np.array([fit.predict(rows) for fit in self.fits]).reshape(len(self), *shape)
@@ -200,6 +204,7 @@ def path(
     random_state: int | np.random.Generator | np.random.RandomState | None = None,
     n_threads: int | None = None,
     backend: str = "auto",
+    device: Any = None,
     callback: Callable[[Record], Any] | None = None,
     verbose: bool = False,
 ) -> Path:
@@ -236,7 +241,7 @@ def path(
         Called with each `Record` of each point; returning True ends the path.
     verbose : bool
         Show a progress bar over the points.
-    random_state, n_threads, backend
+    random_state, n_threads, backend, device
         As in `fit`, for the whole path.
 
     Returns
@@ -263,7 +268,7 @@ def path(
     with Monitor(max_iter, time_limit, callback, verbose, grid.n_points) as monitor:
         task = make_task(
             X, y, 1.0, model, loss, bias, skip, patterns, tol, certificate, sample_weight,
-            standardize, random_state, n_threads, backend,
+            standardize, random_state, n_threads, backend, device,
         )  # fmt: skip
 
         def solve(beta: float, state: Any) -> tuple[Fit, Any]:

@@ -5,12 +5,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.backends import get_backend
+from pyconvex.backends import array as array_kernels
+from pyconvex.backends import get_backend, on_arrays
 from pyconvex.data import check_int, check_matrix, check_n_threads
+from pyconvex.device_choice import find_space
+from pyconvex.namespaces import DeviceArray, Space, is_device_array, to_device, to_host
+from pyconvex.namespaces import check_matrix as check_on_device
 from pyconvex.rows import check_rows, pack_gates
 from pyconvex.witnesses import inside, interior_points
 
 _CHECKED = 4096  # witnesses checked at once
+_MISFIT = "G has {} rows but X has {} columns: pass one gate per column (G.T if gates are its rows)"
 
 
 def _freeze(array: NDArray[Any]) -> NDArray[Any]:
@@ -29,6 +34,10 @@ class PatternSet:
     (the first stays). ``patterns[3]`` is one pattern (bool, n_samples), ``patterns[2:5]``,
     ``patterns[indices]`` and ``patterns[mask]`` are sets again. Two sets are equal if they hold
     the same patterns, in whatever order.
+
+    Sets that are made from arrays of another library, such as torch or CuPy, live on their device:
+    ``packed`` then holds bytes, (n_patterns, ceil(n_samples / 8)) of dtype uint8, with sample i in
+    bit ``i % 8`` of byte ``i // 8``. `to_host` and `to_device` move them.
 
     Parameters
     ----------
@@ -61,7 +70,7 @@ class PatternSet:
            [0, 1]])
     """
 
-    __slots__ = ("_X", "_cells", "_gates", "_n_samples", "_numbers", "_packed")
+    __slots__ = ("_X", "_cells", "_gates", "_n_samples", "_numbers", "_packed", "_space")
 
     def __init__(
         self,
@@ -73,6 +82,7 @@ class PatternSet:
         numbers: range | NDArray[np.int64] = range(0),
     ) -> None:
         self._n_samples = check_int(n_samples, "n_samples")
+        self._space: Space | None = None
         packed = np.ascontiguousarray(packed)
         if packed.dtype != np.uint64:
             raise TypeError(f"packed must have dtype uint64, got {packed.dtype}: use from_dense")
@@ -100,9 +110,20 @@ class PatternSet:
         """
         patterns = cls.__new__(cls)
         patterns._n_samples, patterns._packed, patterns._gates = len(X), packed, None
-        patterns._X, patterns._cells = X, cells
+        patterns._X, patterns._cells, patterns._space = X, cells, None
         patterns._numbers = range(first, first + len(packed))
         packed.flags.writeable = False
+        return patterns
+
+    @classmethod
+    def of_bytes(
+        cls, space: Space, packed: DeviceArray, n_samples: int, gates: DeviceArray | None = None
+    ) -> "PatternSet":
+        """Return patterns that live on a device, given their bytes, without a copy or a check."""
+        patterns = cls.__new__(cls)
+        patterns._space, patterns._packed, patterns._n_samples = space, packed, n_samples
+        patterns._gates, patterns._X, patterns._cells = gates, None, None
+        patterns._numbers = range(0)
         return patterns
 
     @classmethod
@@ -111,7 +132,8 @@ class PatternSet:
     ) -> "PatternSet":
         """Return the distinct patterns 1[X G >= 0], each with the first gate that shows it.
 
-        Every backend and every number of threads gives the same bits.
+        Every backend and every number of threads gives the same bits. They live where X does: X
+        and G of another library than NumPy must be on one device.
 
         Parameters
         ----------
@@ -131,13 +153,12 @@ class PatternSet:
         ValueError, TypeError
             If an argument is no finite real matrix, or G does not fit X.
         """
+        if on_arrays(X, backend):
+            return _on_device(X, G).to_device(X)
         rows = check_rows(X, single=True)
         G = check_matrix(G, "G")
         if G.shape[0] != rows.shape[1]:
-            raise ValueError(
-                f"G has {G.shape[0]} rows but X has {rows.shape[1]} columns: pass one gate per "
-                "column (G.T if gates are its rows)"
-            )
+            raise ValueError(_MISFIT.format(G.shape[0], rows.shape[1]))
         kernels = get_backend(backend)
         packed = pack_gates(kernels, rows, G, check_n_threads(n_threads))
         return _distinct(cls(packed, len(rows), G), kernels)
@@ -166,6 +187,8 @@ class PatternSet:
         ValueError, TypeError
             If D holds anything but zeros and ones, or X does not fit D.
         """
+        if on_arrays(D, backend):
+            return _from_bools(D).to_device(D)
         dense = _check_dense(D)
         kernels = get_backend(backend)
         packed = kernels.pack_dense(dense)
@@ -177,12 +200,43 @@ class PatternSet:
         return self._n_samples
 
     @property
-    def packed(self) -> NDArray[np.uint64]:
-        """Bits (n_patterns, ceil(n_samples / 64)), read-only."""
-        return self._packed
+    def space(self) -> Space | None:
+        """Where the patterns live; None on the host, as NumPy arrays of 64-bit words."""
+        return self._space
 
     @property
-    def gates(self) -> NDArray[np.float64] | None:
+    def packed(self) -> Any:
+        """Bits (n_patterns, ceil(n_samples / 64)), read-only; on a device its bytes."""
+        return self._packed
+
+    def to_host(self) -> "PatternSet":
+        """Return a copy with NumPy arrays; the set itself where it is on the host."""
+        if self._space is None:
+            return self
+        gates = None if self._gates is None else to_host(self._gates)
+        return PatternSet(array_kernels.to_words(to_host(self._packed)), self._n_samples, gates)
+
+    def to_device(self, like: Any) -> "PatternSet":
+        """Return a copy of bits and gates, without data, that lives where an array does.
+
+        Parameters
+        ----------
+        like : array
+            Of the library and on the device to go to. A NumPy array stands for the host.
+        """
+        return self.to_host() if not is_device_array(like) else self.to_space(Space.of(like))
+
+    def to_space(self, space: Space) -> "PatternSet":
+        """Return the patterns in a space: themselves where they live there."""
+        if self._space is not None and self._space == space:
+            return self
+        host = self.to_host()
+        packed = array_kernels.upload_words(space, host.packed, self._n_samples)
+        gates = None if host.gates is None else to_device(host.gates, space)
+        return PatternSet.of_bytes(space, packed, self._n_samples, gates)
+
+    @property
+    def gates(self) -> Any:
         """Gates (n_features, n_patterns), read-only; None where only the bits are known.
 
         The gates of an enumeration are its `witnesses`, found when first asked for.
@@ -192,7 +246,11 @@ class PatternSet:
         return self._gates
 
     def to_dense(self) -> NDArray[np.bool_]:
-        """Return the patterns as bools (n_patterns, n_samples)."""
+        """Return the patterns as bools (n_patterns, n_samples), where they live."""
+        if self._space is not None:
+            bits = array_kernels.unpack(self._space, self._packed, self._n_samples)
+            on_device: NDArray[np.bool_] = self._space.xp.astype(bits, self._space.xp.bool)
+            return on_device
         dense: NDArray[np.bool_] = get_backend().unpack(self._packed, self._n_samples)
         return dense
 
@@ -209,13 +267,16 @@ class PatternSet:
         ValueError
             If neither gates nor X are known, or if some pattern is no cell of X.
         """
+        if self._space is not None and self._gates is not None:
+            points: NDArray[np.float64] = self._space.xp.matrix_transpose(self._gates)
+            return points
         if self._gates is not None:
             return np.ascontiguousarray(self._gates.T)
         if self._X is None:
             raise ValueError("witnesses need gates or data: use from_gates, or from_dense(D, X)")
         if self._cells is None:
             return interior_points(self._X, self.to_dense())
-        points: NDArray[np.float64] = self._cells.points(np.asarray(self._numbers, np.int64))
+        points = self._cells.points(np.asarray(self._numbers, np.int64))
         for first in range(0, len(points), _CHECKED):
             block = slice(first, first + _CHECKED)
             dense = get_backend().unpack(self._packed[block], self._n_samples)
@@ -248,9 +309,11 @@ class PatternSet:
         return np.concatenate([*nearest, np.zeros(0)])
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return int(self._packed.shape[0])
 
     def __getitem__(self, key: Any) -> Any:
+        if self._space is not None:
+            return self._on_device(self._space, key)
         if isinstance(key, (int, np.integer)):
             row = self._packed[key][np.newaxis]
             return get_backend().unpack(row, self._n_samples)[0]
@@ -261,6 +324,18 @@ class PatternSet:
         packed = self._packed[key]
         return PatternSet(packed, self._n_samples, gates, self._X, self._cells, numbers)
 
+    def _on_device(self, space: Space, key: Any) -> Any:
+        if isinstance(key, (int, np.integer)):
+            row = self._packed[int(key), :][None, :]
+            return space.xp.astype(
+                array_kernels.unpack(space, row, self._n_samples)[0, :], space.xp.bool
+            )
+        chosen = np.arange(len(self))[to_host(key) if is_device_array(key) else key]
+        places = space.upload(chosen)
+        gates = self._gates if self._gates is None else space.xp.take(self._gates, places, axis=1)
+        packed = space.take(self._packed, places)
+        return PatternSet.of_bytes(space, packed, self._n_samples, gates)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PatternSet):
             return NotImplemented
@@ -269,9 +344,11 @@ class PatternSet:
     __hash__ = None  # type: ignore[assignment]  # equality as sets is too slow for a hash
 
     def _rows(self) -> set[bytes]:
-        return {row.tobytes() for row in self._packed}
+        return {row.tobytes() for row in self.to_host().packed}
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._space is not None:
+            return PatternSet.of_bytes, (self._space, self._packed, self._n_samples, self._gates)
         known = (self._gates, self._X, self._cells, self._numbers)
         return PatternSet, (self._packed, self._n_samples, *known)
 
@@ -280,6 +357,43 @@ class PatternSet:
             f"PatternSet(n_patterns={len(self)}, n_samples={self.n_samples}, "
             f"gates={self._gates is not None or self._cells is not None})"
         )
+
+
+def _on_device(X: Any, G: Any) -> PatternSet:
+    """Return the distinct patterns of gates where X and G live."""
+    space = find_space(X, {"G": G})
+    rows, gates = check_on_device(space, X), check_on_device(space, G, "G", single=False)
+    if gates.shape[0] != rows.shape[1]:
+        raise ValueError(_MISFIT.format(gates.shape[0], rows.shape[1]))
+    return device_patterns(space, rows, gates)
+
+
+def _from_bools(D: Any) -> PatternSet:
+    """Return the distinct rows of zeros and ones where they live."""
+    space = Space.of(D if is_device_array(D) else np.asarray(D))
+    dense = check_on_device(space, D, "D")
+    if space.any((dense != 0.0) & (dense != 1.0)):
+        raise ValueError("D must hold only 0 and 1: use D > 0 for pre-activations")
+    return _distinct_on(space, array_kernels.pack(space, dense != 0.0), int(dense.shape[1]), None)
+
+
+def device_patterns(
+    space: Space, X: DeviceArray, G: DeviceArray, *, unique: bool = True
+) -> PatternSet:
+    """Return the patterns 1[X G >= 0] of checked arrays that live in a space."""
+    packed = array_kernels.pack_gates(space, X, G)
+    if not unique:
+        return PatternSet.of_bytes(space, packed, int(X.shape[0]), G)
+    return _distinct_on(space, packed, int(X.shape[0]), G)
+
+
+def _distinct_on(
+    space: Space, packed: DeviceArray, n_samples: int, gates: DeviceArray | None
+) -> PatternSet:
+    patterns = PatternSet.of_bytes(space, packed, n_samples, gates)
+    kept = array_kernels.unique(space, packed)
+    distinct: PatternSet = patterns if kept is None else patterns[kept]
+    return distinct
 
 
 def _distinct(patterns: PatternSet, kernels: Any) -> PatternSet:
@@ -317,8 +431,13 @@ def _check_rows(X: ArrayLike, n_samples: int) -> NDArray[np.float64]:
     return X
 
 
-def check_patterns(patterns: Any, n_samples: int, name: str = "patterns") -> PatternSet:
-    """Return patterns if it is a non-empty PatternSet of n_samples samples."""
+def check_patterns(
+    patterns: Any, n_samples: int, name: str = "patterns", *, on_device: bool = False
+) -> PatternSet:
+    """Return patterns if it is a non-empty PatternSet of n_samples samples.
+
+    ``on_device``: it may live on a device.
+    """
     if not isinstance(patterns, PatternSet):
         raise TypeError(
             f"{name} must be a PatternSet, got {type(patterns).__name__}: "
@@ -328,6 +447,11 @@ def check_patterns(patterns: Any, n_samples: int, name: str = "patterns") -> Pat
         raise ValueError(
             f"{name} has n_samples={patterns.n_samples} but X has {n_samples} rows: "
             "make the patterns from the same X"
+        )
+    if patterns.space is not None and not on_device:
+        raise ValueError(
+            f"{name} live on a device of {patterns.space.name} but X is a NumPy array: pass "
+            f"{name}.to_host()"
         )
     if len(patterns) == 0:
         raise ValueError(f"{name} is empty: pass at least one pattern")

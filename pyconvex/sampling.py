@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyconvex.arrangement import Arrangement, with_rotation
-from pyconvex.backends import get_backend
+from pyconvex.backends import get_backend, on_arrays
 from pyconvex.data import (
     check_choice,
     check_exact_matrix,
@@ -16,8 +16,10 @@ from pyconvex.data import (
     check_random_state,
     is_sparse,
 )
+from pyconvex.device_choice import find_space
 from pyconvex.lines import Array, find_lines
-from pyconvex.patterns import PatternSet
+from pyconvex.namespaces import DeviceArray, Space, check_matrix
+from pyconvex.patterns import PatternSet, device_patterns
 from pyconvex.rows import check_rows, pack_gates
 from pyconvex.witnesses import inside, interior_points
 
@@ -59,8 +61,9 @@ def sample_patterns(
         "uniform" draws without replacement: `n_patterns` patterns, or all there are.
     random_state : int, Generator, RandomState or None
         Source of randomness. Patterns do not depend on backend or number of threads.
-    backend : {"auto", "native", "jit"}
-        Who computes.
+    backend : {"auto", "native", "jit", "array"}
+        Who computes. "auto" follows X: arrays of another library than NumPy give patterns on
+        their device ("gaussian" only).
     n_threads : int, optional
         Threads; None takes all cores.
 
@@ -93,6 +96,15 @@ def sample_patterns(
     """
     check_choice(method, "method", ("gaussian", "uniform", "data"))
     gaussian = method == "gaussian"
+    if on_arrays(X, backend):
+        if not gaussian:
+            raise ValueError(
+                f"method={method!r} is not available on device arrays: pass a NumPy X, e.g. "
+                "X.cpu().numpy(), and use to_device of the result"
+            )
+        space, n = find_space(X, {}), check_int(n_patterns, "n_patterns")
+        rng = check_random_state(random_state)
+        return draw_on(space, check_matrix(space, X), n, rng, unique).to_device(X)
     X = check_rows(X) if gaussian and is_sparse(X) else check_exact_matrix(X, single=gaussian)
     n = check_int(n_patterns, "n_patterns")
     rng, kernels = check_random_state(random_state), get_backend(backend)
@@ -114,6 +126,18 @@ def sample_patterns(
         return _from_points(arrangement, X, packed, points)
 
     return _as_set(with_rotation(attempt), unique, backend)
+
+
+def draw_on(
+    space: Space, X: DeviceArray, n: int, rng: np.random.Generator, unique: bool = True
+) -> PatternSet:
+    """Return patterns of Gaussian gates on a device.
+
+    The gates are drawn on the host, as those of the other backends are, and copied there: all see
+    the same patterns.
+    """
+    G = space.upload(rng.standard_normal((X.shape[1], n)))
+    return device_patterns(space, X, G, unique=unique)
 
 
 def _as_set(patterns: PatternSet, unique: bool, backend: str) -> PatternSet:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvex.backends import get_backend
+from pyconvex.array_group_lasso import ArrayProgram
+from pyconvex.backends import get_backend, on_arrays
 from pyconvex.column_generation import Solver
 from pyconvex.data import (
     check_choice,
@@ -105,6 +106,7 @@ def solve_group_lasso(
     time_limit: float | None = None,
     n_threads: int | None = None,
     backend: str = "auto",
+    device: Any = None,
     callback: Callable[[Record], Any] | None = None,
     verbose: bool = False,
 ) -> GroupLassoResult:
@@ -159,8 +161,13 @@ def solve_group_lasso(
         Limit in seconds.
     n_threads : int, optional
         Threads; None takes all cores. The result does not depend on it.
-    backend : {"auto", "native", "jit"}
-        Who computes.
+    backend : {"auto", "native", "jit", "array"}
+        Who computes. "auto" follows X: arrays of another library than NumPy (torch, CuPy) are
+        computed on their device, and so are the result's; see docs/arrays.md. "array" computes
+        NumPy arrays the same way.
+    device : object, optional
+        Where to compute, e.g. "cuda" or "cuda:1"; results come back to where X lives. Default:
+        where X lives. NumPy arrays go to PyTorch's devices, else to CuPy's.
     callback : callable, optional
         Called with each `Record`; returning True stops the solve.
     verbose : bool
@@ -191,6 +198,14 @@ def solve_group_lasso(
     >>> round(8 * result.objective, 6), result.status.value
     (0.348683, 'optimal')
     """
+    if on_arrays(X, backend, device):
+        program = ArrayProgram.of(
+            X, y, patterns, beta, cones=cones, engine=engine, loss=loss, tol=tol,
+            intercept=intercept, ridge=ridge, group_weights=group_weights,
+            sample_weight=sample_weight, device=device,
+        )  # fmt: skip
+        with Monitor(max_iter, time_limit, callback, verbose) as monitor:
+            return GroupLassoResult(**program.solve(program.start(warm_start), monitor)[0])
     X = check_matrix(X) if cones else check_rows(X, single=True)
     patterns = check_patterns(patterns, len(X))
     problem, rows = make_problem(X, y, beta, sample_weight, loss, intercept=bool(intercept))
@@ -331,7 +346,8 @@ def kept_rows(
 ) -> NDArray[np.uint64]:
     """Return the bits of all patterns at some rows."""
     if len(rows) == patterns.n_samples:
-        return patterns.packed
+        words: NDArray[np.uint64] = patterns.packed
+        return words
     dense = np.ascontiguousarray(patterns.to_dense()[:, rows])
     packed: NDArray[np.uint64] = kernels.pack_dense(dense)
     return packed

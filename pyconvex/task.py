@@ -25,7 +25,7 @@ from pyconvex.rows import Rows, row_squares
 from pyconvex.sampling import sample_patterns
 from pyconvex.solver import kept_rows, make_problem, pattern_solver
 
-_N_GATES = 1000  # gates drawn for "gated_relu" unless told
+N_GATES = 1000  # gates drawn for "gated_relu" unless told
 _ROUNDING = 1e-14  # a dual norm below this times its terms' sizes is 0
 
 
@@ -241,7 +241,7 @@ def _choose_patterns(
     }
     if patterns == "all":
         return enumerate_patterns(rows, **settings)
-    number = _N_GATES if isinstance(patterns, str) else check_int(patterns, "patterns")
+    number = N_GATES if isinstance(patterns, str) else check_int(patterns, "patterns")
     if coordinates.scale is None:
         return sample_patterns(rows, number, random_state=rng, **settings)
     rows = coordinates.gate_rows(coordinates.features(X))  # no feature outweighs the others

@@ -1,6 +1,7 @@
 import os
 import signal
 
+import devices
 import pytest
 
 from pyconvex import backends
@@ -47,3 +48,9 @@ def plt():
     pyplot = pytest.importorskip("matplotlib.pyplot")
     yield pyplot
     pyplot.close("all")
+
+
+@pytest.fixture(params=devices.PLACES)
+def place(request):
+    """Each array library and device in turn; torch is skipped where it is absent."""
+    return devices.place(request.param)

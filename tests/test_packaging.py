@@ -86,6 +86,14 @@ def test_version_is_that_of_cmake():
         assert importlib.import_module("pyconvex._core").__version__ == pyconvex.__version__
 
 
+def test_numpy_arrays_need_no_array_library():
+    code = (
+        "import sys, pyconvex; pyconvex.fit([[0.0], [1.0]], [0.0, 1.0], model='gated_relu'); "
+        "print({'array_api_compat', 'torch', 'cupy'} & set(sys.modules))"
+    )
+    assert run(code) == "set()"
+
+
 def test_show_config_prints_or_returns(capsys):
     assert pyconvex.show_config() is None
     printed = capsys.readouterr().out
@@ -93,7 +101,7 @@ def test_show_config_prints_or_returns(capsys):
     assert capsys.readouterr().out == ""
     assert report["pyconvex"] == pyconvex.__version__
     assert report["pyconvex"] in printed
-    assert list(report["backends"]) == ["native", "jit"]
+    assert list(report["backends"]) == ["native", "jit", "array"]
     with pytest.raises(ValueError, match="mode must be"):
         pyconvex.show_config("xml")
 

@@ -72,7 +72,7 @@ TWINS = [
         "MIN_PART": "kMinPart", "PARTS_PER_THREAD": "kPartsPerThread",
     }),
     ("pyconvex/task.py", "cpp/src/fit.cpp", {
-        "_N_GATES": "kGates", "_ROUNDING": "kNothing",
+        "N_GATES": "kGates", "_ROUNDING": "kNothing",
     }),
     ("pyconvex/bounded.py", "cpp/src/bounded_pricing.hpp", {
         "MAX_RANK": "kMaxRank", "AUTO_NODES": "kAutoNodes", "_READY": "kReady",

@@ -1,12 +1,16 @@
 """The backends: twin implementations of every kernel, chosen by name.
 
-A backend is a module of functions on raw arrays: float64, C-contiguous, already validated. All
-backends have the same functions with the same signatures; their twins are compared in the tests.
+A backend is a module of functions on raw arrays: float64, C-contiguous, already validated. Both
+have the same functions with the same signatures; their twins are compared in the tests. Arrays of
+other libraries, on their devices, have kernels of their own: `pyconvex.backends.array`.
 """
 
 from functools import cache
 from importlib import import_module
 from types import ModuleType
+from typing import Any
+
+from pyconvex.namespaces import compat, describe, is_device_array
 
 # In order of preference: "auto" takes the first that is there.
 _BACKENDS = {
@@ -16,6 +20,7 @@ _BACKENDS = {
 }
 
 NAMES = tuple(_BACKENDS)
+ARRAY = "array"
 
 
 @cache
@@ -52,9 +57,11 @@ def get_backend(name: str = "auto") -> ModuleType:
     >>> get_backend("jit").__name__
     'pyconvex.backends.jit'
     """
-    if not isinstance(name, str) or name not in ("auto", *NAMES):
-        choices = ", ".join(repr(choice) for choice in ("auto", *NAMES))
-        raise ValueError(f"backend must be one of {choices}, got {name!r}")
+    _check_name(name)
+    if name == ARRAY:
+        raise ValueError(
+            "backend='array' is not available here: pass NumPy arrays and backend='auto'"
+        )
     candidates = NAMES if name == "auto" else (name,)
     for candidate in candidates:
         module = _load(candidate)
@@ -62,6 +69,44 @@ def get_backend(name: str = "auto") -> ModuleType:
             return module
     reasons = "; ".join(f"{why_unavailable(candidate)}" for candidate in candidates)
     raise ImportError(f"backend={name!r} is not available. {reasons}")
+
+
+def on_arrays(X: Any, backend: str = "auto", device: Any = None) -> bool:
+    """Tell whether to compute by `pyconvex.backends.array`: where X lives, or as it is asked for.
+
+    Parameters
+    ----------
+    X : array
+        Data.
+    backend : {"auto", "native", "jit", "array"}
+        "auto" follows X: arrays of another library than NumPy are computed on their device.
+    device : object, optional
+        Where to compute; "cpu" changes nothing for NumPy arrays.
+
+    Raises
+    ------
+    ValueError
+        If the backend is unknown, or takes NumPy arrays only and X or device say otherwise.
+    ImportError
+        If array-api-compat is needed and missing; the message says how to get it.
+    """
+    _check_name(backend)
+    elsewhere = is_device_array(X) or (device is not None and str(device) != "cpu")
+    if elsewhere and backend in NAMES:
+        found = f"X is {describe(X)}" if is_device_array(X) else f"device={device!r} was asked for"
+        raise ValueError(
+            f"backend={backend!r} computes on NumPy arrays but {found}: pass backend='auto'"
+        )
+    chosen = elsewhere or backend == ARRAY
+    if chosen:
+        compat()
+    return chosen
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or name not in ("auto", *NAMES, ARRAY):
+        choices = ", ".join(repr(choice) for choice in ("auto", *NAMES, ARRAY))
+        raise ValueError(f"backend must be one of {choices}, got {name!r}")
 
 
 def why_unavailable(name: str) -> str | None:
