@@ -37,6 +37,11 @@ CONES = Sizes(
 GROUP_PATH = Sizes(((200, 10, 100),), ((1000, 20, 500),))
 GRADIENT = Sizes(((1000, 20, 2000),), ((5000, 50, 10_000),))
 MANY_GATES = Sizes((), ((5000, 50, 100_000, 0.1),))
+ARRAY = Sizes(((1000, 20, 500, 0.1),), ((5000, 50, 1000, 0.1),))  # on tensors in the CPU's memory
+ARRAY_GPU = Sizes(((10_000, 100, 1000, 0.1),), (
+    (10_000, 1000, 1000, 0.1), (30_000, 300, 3000, 0.1), (100_000, 100, 1000, 0.1),
+    (100_000, 100, 10_000, 0.1),
+))  # fmt: skip
 
 # Networks, by the names of problems.py.
 TRAINING = Sizes(("breast_cancer", "s1"), ("s2", "digits", "diabetes", "diabetes_free"))

@@ -322,8 +322,7 @@ class ArrayNewton:
         if self._better(best, objective, f):
             best.state, best.prediction = State(at.active, at.next_weights, shift), f
             best.objective = objective
-        for z in self._multipliers(at, f):
-            gradients = at.gradients if z is at.z else problem.gradients(z)
+        for z, gradients in self._multipliers(at, f):
             bound = problem.bound(z, gradients)
             if bound > best.dual:
                 best.dual, best.multiplier = bound, z
@@ -351,15 +350,28 @@ class ArrayNewton:
             return True
         return relative_gap(best.objective, self._proof(best.prediction)) <= self.tol
 
-    def _multipliers(self, at: Iterate, f: DeviceArray) -> Iterator[DeviceArray]:
-        """Give multipliers that may prove a bound; with an intercept they sum to 0."""
+    def _multipliers(
+        self, at: Iterate, f: DeviceArray
+    ) -> Iterator[tuple[DeviceArray, DeviceArray]]:
+        """Give multipliers that may prove a bound, with their gradients.
+
+        With an intercept they sum to 0. One that leaves the domain by that proves nothing.
+        """
         problem = self.problem
-        if not problem.intercept:
-            yield at.z
-        elif problem.loss.quadratic:
-            yield at.z - problem.loss.s * self.space.total(at.z)
+        if problem.intercept:
+            total = self.space.total(at.z)
+            centred = at.z - total * problem.loss.s
+            yield centred, at.gradients - total * self._weight_gradients
+        else:
+            yield at.z, at.gradients
         if not problem.loss.quadratic:
-            yield problem.loss.multiplier(f)
+            z = problem.loss.multiplier(f)
+            yield z, problem.gradients(z)
+
+    @cached_property
+    def _weight_gradients(self) -> DeviceArray:
+        """X^T D_g s: what a shift of the multiplier changes."""
+        return self.problem.gradients(self.problem.loss.s)
 
     def _prediction(self, outputs: DeviceArray) -> tuple[DeviceArray, float]:
         """Return the outputs with the best intercept, and that."""

@@ -167,7 +167,9 @@ def make_array_task(
     )  # fmt: skip
     once = coordinates.scale is None and coordinates.ones  # the features, which fill the memory
     X = problem.X[:, :-1] if once else kept.of(X)
-    return GatedArrayTask(X, coordinates, ArrayNewton(problem, tol, True), chosen, home)
+    # in single precision the residual of the weights proves little: the engine's multiplier does
+    engine = ArrayNewton(problem, tol, by_weights=space.exact)
+    return GatedArrayTask(X, coordinates, engine, chosen, home)
 
 
 def _check_relu(patterns: str | int | PatternSet, certificate: str) -> None:

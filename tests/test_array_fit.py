@@ -243,6 +243,23 @@ def test_a_device_of_another_place():
     assert found.patterns.space.device == first.device
 
 
+@pytest.mark.parametrize(
+    "settings", [{}, {"loss": "logistic", "y": classes}], ids=["squared", "logistic"]
+)
+def test_a_device_without_double_precision(settings):
+    strict = pytest.importorskip("array_api_strict")
+    place = devices.Place("strict", strict, strict.Device("no_float64"))
+    settings = {"y": y, "loss": "squared", "beta": 0.02} | settings
+    target = settings.pop("y")
+    x, t = place.array(X, "float32"), place.array(target, "float32")
+    found = pyconvex.fit(x, t, **GATED | settings | {"tol": 1e-5})
+    expected = pyconvex.fit(X, target, **GATED | settings)
+    assert found.status == "optimal"
+    assert found.objective == pytest.approx(expected.objective, rel=1e-5)
+    assert found.dual_objective == pytest.approx(expected.objective, rel=2e-5)
+    assert place.host(found.network.output_weights).dtype == np.float32
+
+
 def test_ctrl_c_returns_the_best_state(place):
     seen = []
 
