@@ -48,6 +48,8 @@ def curves(axis, series, title, x, y, floor=None):
 
 def laws(axis, series, title, x, y="CPU seconds"):
     """Measured points by label with the power laws fitted through them."""
+    from matplotlib.ticker import NullFormatter
+
     for label, (sizes, seconds, slope) in series.items():
         (line,) = axis.loglog(sizes, seconds, "o", ms=4)
         middle = np.exp(np.mean(np.log(sizes))), np.exp(np.mean(np.log(seconds)))
@@ -57,6 +59,7 @@ def laws(axis, series, title, x, y="CPU seconds"):
     axis.grid(alpha=0.25)
     if axis.has_data():
         axis.legend(fontsize=7, frameon=False, title="exponent", title_fontsize=7)
+        axis.xaxis.set_minor_formatter(NullFormatter())  # they overlap on short axes
 
 
 def bars(axis, groups, title, y, log=True):

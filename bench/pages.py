@@ -49,7 +49,8 @@ def _origin(section):
 def _index(claims, modules, results):
     rows = [claim.row() for some in claims.values() for claim in some]
     lost = [claim for some in claims.values() for claim in some if claim.verdict()]
-    head = results.sections[next(iter(claims))] if claims else None
+    sections = [results.sections[name] for name in claims]
+    head = {**sections[0], "seconds": sum(s["seconds"] for s in sections)} if claims else None
     pages = [f"- [{modules[name].TITLE}]({name}.md)" for name in claims]
     losses = [
         f"- {c.what}: {c.reached}, asked {c.asked or 'nothing'}, {c.rival or 'no rival'} "
