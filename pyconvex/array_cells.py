@@ -8,18 +8,17 @@ after a few steps, below what would matter.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from pyconvex.array_faces import Faces
+from pyconvex.array_faces import Faces, Points, advance
 from pyconvex.namespaces import DeviceArray, Space
 
 _STEPS = 30  # times p
 _VIOLATED = 1e-13  # margins below minus this, relative, are outside
-_REFRESH = 8  # steps between two corrections of what is updated, and two looks at who is done
 
 
 @dataclass
-class _Cells:
+class _Cells(Points):
     c: DeviceArray
     side: DeviceArray  # +1 or -1 per row of the data
     enough: DeviceArray
@@ -27,12 +26,6 @@ class _Cells:
     point: DeviceArray
     done: DeviceArray
     faces: Faces
-
-    def take(self, chosen: DeviceArray) -> "_Cells":
-        take = self.faces.space.take
-        parts = (self.c, self.side, self.enough, self.mu, self.point, self.done)
-        taken: list[Any] = [*(take(part, chosen) for part in parts), self.faces.take(chosen)]
-        return _Cells(*taken)
 
 
 def project(
@@ -72,24 +65,10 @@ def project(
         C, 2.0 * on - 1.0, enough, xp.zeros_like(C), C,
         xp.zeros(C.shape[0], dtype=xp.bool, device=space.device), Faces.none(space, *C.shape),
     )  # fmt: skip
-    places, found = space.arange(int(C.shape[0])), []
     columns = xp.matrix_transpose(X)
     norms = xp.sqrt(xp.sum(X * X, axis=1))
-    for step in range(_STEPS * int(X.shape[1])):
-        if step % _REFRESH == 0:
-            going = space.where_true(~cells.done)
-            if going.shape[0] == 0 or stop():
-                break
-            if going.shape[0] < places.shape[0]:
-                ended = space.where_true(cells.done)
-                found.append((space.take(places, ended), *_bounds(cells.take(ended))))
-                cells, places = cells.take(going), space.take(places, going)
-            cells.faces.refresh()
-        _step(X, columns, norms, cells)
-    found.append((places, *_bounds(cells)))
-    order, points, sizes = (xp.concat(list(part), axis=0) for part in zip(*found, strict=True))
-    back = xp.argsort(order)
-    return space.take(points, back), space.take(sizes, back)
+    step = partial(_step, X, columns, norms)
+    return advance(cells, step, _bounds, _STEPS * int(X.shape[1]), stop)
 
 
 def _step(X: DeviceArray, columns: DeviceArray, norms: DeviceArray, cells: _Cells) -> None:

@@ -5,12 +5,16 @@ v_a . x_b = 1 for a = b, else 0. They give multipliers and projections by produc
 rank one when a row comes or goes. Empty slots hold zeros.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar, cast
 
 from pyconvex.namespaces import DeviceArray, Space
 
+P = TypeVar("P", bound="Points")
+
 _TINY = 1e-300
+_REFRESH = 8  # steps between two corrections of what is updated, and two looks at who is done
 _DEPENDENT = 1e-24  # less of a row, squared, is left outside the span of others: rounding
 
 
@@ -122,3 +126,56 @@ class Faces:
 
 def _dot(xp: Any, u: DeviceArray, v: DeviceArray) -> DeviceArray:
     return xp.sum(u * v, axis=-1)
+
+
+class Points:
+    """Points that go side by side, a row of each field for each of them: see `advance`.
+
+    Attributes
+    ----------
+    done : array of bool, shape (k,)
+        Which have ended.
+    faces : Faces
+        Their tight rows.
+    """
+
+    done: DeviceArray
+    faces: Faces
+
+    def take(self: P, chosen: DeviceArray) -> P:
+        """Return some of the points."""
+        parts: list[Any] = [getattr(self, field.name) for field in fields(cast(Any, self))]
+        take = self.faces.space.take
+        return type(self)(
+            *(p.take(chosen) if isinstance(p, Faces) else take(p, chosen) for p in parts)
+        )
+
+
+def advance(
+    points: P,
+    step: Callable[[P], None],
+    ends: Callable[[P], tuple[DeviceArray, DeviceArray]],
+    n_steps: int,
+    stop: Callable[[], bool],
+) -> tuple[DeviceArray, DeviceArray]:
+    """Take steps until all points are done, ``stop`` says so or there were ``n_steps``.
+
+    Returns what ``ends`` gives of each point, in their order. Those that are done drop out.
+    """
+    space = points.faces.space
+    places, found = space.arange(int(points.done.shape[0])), []
+    for k in range(n_steps):
+        if k % _REFRESH == 0:
+            going = space.where_true(~points.done)
+            if going.shape[0] == 0 or stop():
+                break
+            if going.shape[0] < places.shape[0]:
+                ended = space.where_true(points.done)
+                found.append((space.take(places, ended), *ends(points.take(ended))))
+                points, places = points.take(going), space.take(places, going)
+            points.faces.refresh()
+        step(points)
+    found.append((places, *ends(points)))
+    order, first, second = (space.xp.concat(list(p), axis=0) for p in zip(*found, strict=True))
+    back = space.xp.argsort(order)
+    return space.take(first, back), space.take(second, back)

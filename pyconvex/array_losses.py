@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from pyconvex.losses import Huber, Logistic, Loss, Poisson, Squared, SquaredHinge, check_loss
 from pyconvex.namespaces import DeviceArray, Space
 
+_TINY = 1e-10  # a loss below this share of that of no prediction may be rounding
+_ROUNDING = 16.0  # of a prediction, in units of the relative precision
 _STEPS = 100  # of the search for a constant
 _SETTLED = 1e-16  # sums below this share of their terms' sizes are rounding
 _ROUNDED = 1e-10  # a multiplier may leave the domain by this much, relative, from rounding
@@ -83,6 +86,19 @@ class ArrayLoss:
         """Return the weighted loss."""
         with np.errstate(all="ignore"):
             return self.space.dot(self.s, self.losses(f))
+
+    def sample_loss(self, f: DeviceArray) -> float:
+        """Return the weighted loss; 0 where it is no more than rounding of the prediction adds."""
+        value = self.value(f)
+        if value > _TINY * self._first_loss:
+            return value
+        xp, step = self.space.xp, _ROUNDING * self.space.eps * self.space.xp.abs(f)
+        worst = xp.maximum(self.losses(f - step), self.losses(f + step))
+        return 0.0 if value <= self.space.dot(self.s, worst) - value else value
+
+    @cached_property
+    def _first_loss(self) -> float:
+        return self.value(self.space.xp.zeros_like(self.y))
 
     def multiplier(self, f: DeviceArray) -> DeviceArray:
         """Return z, the negative derivative of the weighted loss by the prediction."""

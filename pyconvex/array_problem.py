@@ -12,9 +12,6 @@ from pyconvex.backends.array import Masks, pack, rows_of, unpack
 from pyconvex.data import check_group_weights
 from pyconvex.namespaces import DeviceArray, Space, check_floats, check_vector
 
-_TINY = 1e-10  # a loss below this share of that of no prediction may be rounding
-_ROUNDING = 16.0  # of a prediction, in units of the relative precision
-
 
 @dataclass(frozen=True)
 class ArrayProblem:
@@ -107,20 +104,7 @@ class ArrayProblem:
         """Return loss plus penalty of weights (k, p) of the groups ``active``."""
         sizes = row_norms(self.space, U) * self.space.take(self.group_weights, active)
         ridge = 0.5 * self.ridge * self.space.total(U * U) if self.ridge else 0.0
-        return self.sample_loss(f) + self.beta * self.space.total(sizes) + ridge
-
-    def sample_loss(self, f: DeviceArray) -> float:
-        """Return the weighted loss; 0 where it is no more than rounding of the prediction adds."""
-        value = self.loss.value(f)
-        if value > _TINY * self._first_loss:
-            return value
-        xp, step = self.space.xp, _ROUNDING * self.space.eps * self.space.xp.abs(f)
-        worst = xp.maximum(self.loss.losses(f - step), self.loss.losses(f + step))
-        return 0.0 if value <= self.space.dot(self.loss.s, worst) - value else value
-
-    @cached_property
-    def _first_loss(self) -> float:
-        return self.loss.value(self.space.xp.zeros_like(self.loss.y))
+        return self.loss.sample_loss(f) + self.beta * self.space.total(sizes) + ridge
 
     def constant_multiplier(self) -> DeviceArray:
         """Return the multiplier z at the best constant, where no neuron is in use."""

@@ -215,7 +215,7 @@ class ReluArrayTask:
         squares = space.total(weights * weights) + space.total(alpha * alpha)
         if self.coordinates.ones and not problem.free_bias:
             squares += space.total(bias * bias)
-        loss = problem.sample_loss(predict_on(network, self.X))
+        loss = problem.loss.sample_loss(predict_on(network, self.X))
         return loss + 0.5 * problem.beta * squares
 
     def _patterns(self, network: Network) -> PatternSet:

@@ -122,7 +122,7 @@ class GatedArrayTask:
         U = self.coordinates.to_solver(network.hidden_weights, network.hidden_bias)
         alpha = network.output_weights
         squares = problem.space.total(U * U) + problem.space.total(alpha * alpha)
-        return problem.sample_loss(predict_on(network, self.X)) + 0.5 * problem.beta * squares
+        return problem.loss.sample_loss(predict_on(network, self.X)) + 0.5 * problem.beta * squares
 
 
 def make_array_task(

@@ -7,9 +7,6 @@ from functools import cached_property
 from pyconvex.array_losses import ArrayLoss
 from pyconvex.namespaces import DeviceArray, Space
 
-_TINY = 1e-10  # a loss below this share of that of no prediction may be rounding
-_ROUNDING = 16.0  # of a prediction, in units of the relative precision
-
 
 @dataclass(frozen=True)
 class Training:
@@ -84,20 +81,7 @@ class Training:
 
     def objective(self, f: DeviceArray, U: DeviceArray) -> float:
         """Return loss plus weight decay."""
-        return self.sample_loss(f) + self.beta * self.space.total(self.norms(U))
-
-    def sample_loss(self, f: DeviceArray) -> float:
-        """Return the weighted loss; 0 where it is no more than rounding of the prediction adds."""
-        value = self.loss.value(f)
-        if value > _TINY * self._first_loss:
-            return value
-        xp, step = self.space.xp, _ROUNDING * self.space.eps * self.space.xp.abs(f)
-        worst = xp.maximum(self.loss.losses(f - step), self.loss.losses(f + step))
-        return 0.0 if value <= self.space.dot(self.loss.s, worst) - value else value
-
-    @cached_property
-    def _first_loss(self) -> float:
-        return self.loss.value(self.space.xp.zeros_like(self.loss.y))
+        return self.loss.sample_loss(f) + self.beta * self.space.total(self.norms(U))
 
     def dual_objective(self, z: DeviceArray, norm: float) -> float:
         """Return the best dual objective among multiples of z, given N(z) or a bound of it."""

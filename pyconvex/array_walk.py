@@ -9,9 +9,8 @@ All points do this side by side, so that a step is three products with X and one
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from pyconvex.array_faces import Faces
+from pyconvex.array_faces import Faces, Points, advance
 from pyconvex.backends import array as kernels
 from pyconvex.backends.array import blocks
 from pyconvex.namespaces import DeviceArray, Space
@@ -20,7 +19,6 @@ _MOVING = 1e-11  # a row whose preactivation changes less than this, relative, d
 _FLOAT = 1e-14  # a preactivation may be off by this much, relative to the weights
 _ROUNDING = 1e-13  # a sum may be off by this much, relative to the sum of absolute values
 _RELEASE = 1e-9  # multipliers may violate their box by this much, relative
-_REFRESH = 8  # steps between two computations of what is updated, and two looks at who is done
 _STEPS = 200  # times p: the limit of steps
 _REACH = 2.0  # the longest step, in units of that to the minimiser of the cell
 _COPIES = 12  # arrays of starts x rows that a step holds
@@ -30,7 +28,7 @@ Found = tuple[DeviceArray, DeviceArray]  # points (k, p) and their tight rows (k
 
 
 @dataclass
-class _Walkers:
+class _Walkers(Points):
     """Points under way.
 
     ``A`` are preactivations (k, n); ``held`` marks rows released since the last move; ``sign`` is
@@ -46,14 +44,6 @@ class _Walkers:
     alive: DeviceArray
     done: DeviceArray
     faces: Faces
-
-    def take(self, chosen: DeviceArray) -> "_Walkers":
-        take = self.faces.space.take
-        parts = (
-            self.U, self.A, self.on, self.tight, self.held, self.sign, self.alive, self.done,
-        )  # fmt: skip
-        taken: list[Any] = [*(take(part, chosen) for part in parts), self.faces.take(chosen)]
-        return _Walkers(*taken)
 
 
 def walk(
@@ -120,23 +110,8 @@ class _Walk:
     def run(
         self, starts: DeviceArray, signs: DeviceArray, tight: DeviceArray, stop: Callable[[], bool]
     ) -> Found:
-        space, xp, found = self.space, self.space.xp, []
-        walkers, places = self._start(starts, signs, tight), space.arange(int(starts.shape[0]))
-        for step in range(_STEPS * self.X.shape[1]):
-            if step % _REFRESH == 0:
-                going = space.where_true(~walkers.done)
-                if going.shape[0] == 0 or stop():
-                    break
-                if going.shape[0] < places.shape[0]:
-                    ended = space.where_true(walkers.done)
-                    found.append((space.take(places, ended), *_ends(walkers.take(ended))))
-                    walkers, places = walkers.take(going), space.take(places, going)
-                walkers.faces.refresh()
-            self._step(walkers)
-        found.append((places, *_ends(walkers)))
-        order, points, rows = (xp.concat(list(part), axis=0) for part in zip(*found, strict=True))
-        back = xp.argsort(order)
-        return space.take(points, back), space.take(rows, back)
+        walkers = self._start(starts, signs, tight)
+        return advance(walkers, self._step, _ends, _STEPS * self.X.shape[1], stop)
 
     def _start(self, starts: DeviceArray, signs: DeviceArray, tight: DeviceArray) -> _Walkers:
         space, xp = self.space, self.space.xp
