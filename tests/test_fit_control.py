@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyconvex import fit
+from pyconvex import Network, fit
 
 import oracles
 
@@ -82,6 +82,15 @@ def test_warm_start(bias, model, backend):
         assert warm.status == "optimal"
         assert warm.objective == pytest.approx(cold.objective, rel=3e-6)
     assert warm.n_iter < cold.n_iter  # from the solution itself
+
+
+def test_warm_start_from_a_dead_neuron_of_many_features(backend):
+    X = np.abs(np.random.default_rng(0).standard_normal((100, 60)))
+    common = {"beta": 0.2, "bias": "none", "certificate": "local", "random_state": 0}
+    dead = Network(np.vstack([-np.ones(60), np.ones(60)]), [0.0, 0.0], [1.0, 1.0])
+    warm = fit(X, X[:, 0], warm_start=dead, **common, backend=backend)
+    cold = fit(X, X[:, 0], **common, backend=backend)
+    assert warm.objective == pytest.approx(cold.objective, rel=3e-6)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -31,11 +31,15 @@ void multiply_transposed(const double* A, const double* B, Index n, Index k, Ind
 }
 
 void add_gram(const double* A, Index n, Index k, double* C) {
-  Matrix(C, k, k).selfadjointView<Eigen::Lower>().rankUpdate(ConstMatrix(A, n, k).transpose());
+  if (n > 0) {  // Eigen divides by the depth of the product
+    Matrix(C, k, k).selfadjointView<Eigen::Lower>().rankUpdate(ConstMatrix(A, n, k).transpose());
+  }
 }
 
 void add_outer(const double* A, Index k, Index n, double* C) {
-  Matrix(C, k, k).selfadjointView<Eigen::Lower>().rankUpdate(ConstMatrix(A, k, n));
+  if (n > 0) {
+    Matrix(C, k, k).selfadjointView<Eigen::Lower>().rankUpdate(ConstMatrix(A, k, n));
+  }
 }
 
 bool factor(double* A, Index k) {
@@ -46,6 +50,9 @@ bool factor(double* A, Index k) {
 
 void solve_factor(const double* L, Index k, double* B, Index columns) {
   const auto lower = ConstMatrix(L, k, k).triangularView<Eigen::Lower>();
+  if (columns == 0) {
+    return;
+  }
   Matrix right(B, k, columns);
   lower.solveInPlace(right);
   lower.transpose().solveInPlace(right);

@@ -54,6 +54,23 @@ TEST_CASE("dense kernels multiply, add Grams and solve") {
   }
 }
 
+TEST_CASE("dense kernels take empty matrices") {
+  const Index k = 60;  // Eigen blocks products of this size
+  const MatrixXd expected = MatrixXd::Identity(k, k);
+  for (const pyconvex::DenseKernels& kernels : {pyconvex::dense(), pyconvex::v1::kernels}) {
+    MatrixXd C = expected;
+    kernels.add_gram(nullptr, 0, k, C.data());
+    kernels.add_outer(nullptr, k, 0, C.data());
+    kernels.solve_factor(C.data(), k, nullptr, 0);
+    CHECK(C == expected);
+    kernels.multiply(nullptr, nullptr, k, 0, k, C.data());
+    CHECK(C == MatrixXd::Zero(k, k));
+    C = expected;
+    kernels.multiply_transposed(nullptr, nullptr, 0, k, k, C.data());
+    CHECK(C == MatrixXd::Zero(k, k));
+  }
+}
+
 TEST_CASE("equal input gives equal bits wherever the data lie") {
   const auto copy_at = [](std::vector<double>& room, const MatrixXd& A, Index offset) {
     room.assign(static_cast<std::size_t>(A.size() + 24), 0.0);
