@@ -172,11 +172,16 @@ class Solver:
         masks = self.kernels.unpack(self.packed[pattern], len(self.problem.X))
         return np.where(masks, activations, 0.0)
 
-    def _recomputed(self, neurons: Neurons) -> Neurons:
-        """Take the prediction afresh from the weights, with the best free coefficients."""
+    def prediction(self, neurons: Neurons) -> Array:
+        """Return the prediction on the rows, afresh from the weights."""
         fixed = neurons.signs @ self.outputs(neurons.U, neurons.pattern) + neurons.intercept
         if self.problem.skip is not None:
             fixed += self.problem.skip.columns @ neurons.skip
+        return fixed
+
+    def _recomputed(self, neurons: Neurons) -> Neurons:
+        """Take the prediction afresh from the weights, with the best free coefficients."""
+        fixed = self.prediction(neurons)
         shift = self.problem.best_shift(fixed)
         return neurons.shifted(self.problem, shift, fixed + self.problem.free @ shift)
 

@@ -21,7 +21,7 @@ from pyconvex.data import (
     check_tol,
 )
 from pyconvex.fitted import Fit, solve_task
-from pyconvex.losses import Array, Loss, Softmax, Squared, check_loss
+from pyconvex.losses import Array, Loss, Squared, check_loss
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
 from pyconvex.nuclear import NuclearTask
@@ -96,7 +96,8 @@ def fit(
         that neurons only bend what a linear fit leaves. "decayed": beta ||c|| is added to the
         objective, and a skip connection that is not worth it is zero; where ReLU neurons have
         free biases it takes the place of those that are on everywhere. With ``standardize`` c
-        belongs to the standardised features.
+        belongs to the standardised features. Several outputs: one c each, whose norms add up;
+        gated networks then have none.
     patterns : {"auto", "all"}, int or PatternSet
         "auto": all patterns, by column generation (gated: 1000 Gaussian draws). "all": list them
         first (`pyconvex.enumerate_patterns` of X, with its ones column where there is a bias):
@@ -273,11 +274,8 @@ def _several(first: Task, Y: Array, loss: Loss, sample_weight: ArrayLike | None)
     """Return the task of several outputs, given that of one over the same data."""
     weights = check_sample_weight(sample_weight, len(Y))
     Y = Y if weights is None else Y[weights > 0.0]
-    if first.solver.problem.skip is not None and (first.gated or isinstance(loss, Softmax)):
-        raise ValueError(
-            "skip with several outputs needs model='relu' and a loss other than 'softmax': pass "
-            "skip='none'"
-        )
+    if first.solver.problem.skip is not None and first.gated:
+        raise ValueError("skip with several outputs needs model='relu': pass skip='none'")
     return NuclearTask.of(first, Y, loss) if first.gated else OutputsTask.of(first, Y, loss)
 
 

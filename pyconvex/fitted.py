@@ -207,8 +207,9 @@ def weight_decay(task: Task, network: Network) -> float:
         squares += (bias**2).sum()
     penalty = 0.5 * problem.beta * float(squares)
     if problem.decayed.shape[1] and network.skip is not None:
-        skip, _ = task.coordinates.standardized(network.skip[np.newaxis], np.zeros(1))
-        penalty += problem.beta * float(np.linalg.norm(skip))
+        columns = network.skip.reshape(network.n_features, -1).T  # one of each output
+        skip, _ = task.coordinates.standardized(columns, np.zeros(len(columns)))
+        penalty += problem.beta * float(np.linalg.norm(skip, axis=1).sum())
     return penalty
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pyconvex.losses import Array, Loss
+from pyconvex.losses import Array, Loss, Softmax
 
 _SMALL = 1e-12  # singular values below this, relative, are zero
 _STEPS = 100  # of Newton's method
@@ -12,6 +12,7 @@ _CALM = 20  # after so many its curvatures are raised more and more
 _ROUNDING = 8 * np.finfo(float).eps  # of a sum, relative to the sum of absolute values
 _ACCURATE = 0.1  # a search along a line ends where the slope is below this share
 _HALVINGS = 60
+_RECEDING = 1e-7  # slopes along a direction that sum up to less are rounding
 _VANISHED = 1e-9  # a share of its largest size at which a multiplier may be on its way to zero
 
 
@@ -130,13 +131,56 @@ def check_attained(loss: Loss, y: Array, sample_weight: Array, F: Array) -> None
     start = np.zeros(len(y))
     a = best_coefficients(loss, start, y, sample_weight, F)
     z = np.abs(loss.multiplier(F @ a, y, sample_weight))
-    if (z > _VANISHED * sample_weight).all() or not _recedes(loss, y, F):
+    if (z <= _VANISHED * sample_weight).any() and _recedes(loss, y, F):
+        raise _not_attained(loss)
+
+
+def check_attained_by_classes(loss: Softmax, Y: Array, sample_weight: Array, F: Array) -> None:
+    """Do the same for the softmax: targets (n_samples, n_classes) are shares of the classes."""
+    f = F @ loss.best_coefficients(np.zeros_like(Y), Y, sample_weight, F)
+    z = loss.multiplier(f, Y, sample_weight)
+    shares = Y - z / sample_weight[:, np.newaxis]
+    if (shares > _VANISHED).all():
         return
-    raise ValueError(
+    separated = bool((np.where(Y > 0.0, f, np.inf).min(axis=1) > _others(f, Y)).all())
+    if (separated and bool((Y.max(axis=1) == 1.0).all())) or _classes_recede(Y, F):
+        raise _not_attained(loss)
+
+
+def _others(f: Array, Y: Array) -> Array:
+    """Return each sample's largest output of a class without share."""
+    largest: Array = np.where(Y > 0.0, -np.inf, f).max(axis=1)
+    return largest
+
+
+def _not_attained(loss: Loss) -> ValueError:
+    return ValueError(
         f"skip='free' has no finite optimum for loss='{loss.name}' and these data: some linear "
         "function of X lowers the loss for ever, as one that separates two classes does: pass "
         "skip='decayed' or 'none'"
     )
+
+
+def _classes_recede(Y: Array, F: Array) -> bool:
+    """Tell whether some F A prefers no class to one with a share, and some such class to another.
+
+    A has shape (k, n_classes), a column for each class.
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_array, hstack, vstack
+
+    c = Y.shape[1]
+    rows = []  # F (A_other - A_label) <= 0
+    for label in range(c):
+        part = csr_array(F[Y[:, label] > 0.0])
+        for other in (k for k in range(c) if k != label):
+            blocks = [csr_array(part.shape)] * c
+            blocks[label], blocks[other] = -part, part
+            rows.append(hstack(blocks))
+    inequalities = vstack(rows).tocsr()
+    nothing = np.zeros(inequalities.shape[0])
+    found = linprog(inequalities.sum(axis=0), A_ub=inequalities, b_ub=nothing, bounds=(-1.0, 1.0))
+    return bool(found.status == 0 and -found.fun > _RECEDING)
 
 
 def _recedes(loss: Loss, y: Array, F: Array) -> bool:
@@ -155,4 +199,4 @@ def _recedes(loss: Loss, y: Array, F: Array) -> bool:
         b_eq=np.zeros(int(fixed.sum())) if fixed.any() else None,
         bounds=(-1.0, 1.0),
     )
-    return bool(found.status == 0 and -found.fun > 1e-7)
+    return bool(found.status == 0 and -found.fun > _RECEDING)

@@ -168,15 +168,17 @@ class Problem:
 
         ``skip``: the coefficients of a decayed skip connection.
         """
-        objective = self.loss_value(prediction) + self.penalty(U, pattern)
-        if self.decayed.shape[1] and skip is not None:
-            objective += self.beta * float(np.linalg.norm(skip))
-        return objective
+        return self.loss_value(prediction) + self.penalty(U, pattern, skip)
 
-    def penalty(self, U: Array, pattern: NDArray[np.int64] | None = None) -> float:
-        """Return the penalty; neurons of a program with weights need their ``pattern``."""
+    def penalty(
+        self, U: Array, pattern: NDArray[np.int64] | None = None, skip: Array | None = None
+    ) -> float:
+        """Return the penalty; arguments as of `objective`."""
         sizes = self.norms(U) if pattern is None else self.norms(U) * self.weights_of(pattern)
-        return self.beta * float(sizes.sum()) + 0.5 * self.ridge * float((U**2).sum())
+        penalty = self.beta * float(sizes.sum()) + 0.5 * self.ridge * float((U**2).sum())
+        if self.decayed.shape[1] and skip is not None:
+            penalty += self.beta * float(np.linalg.norm(skip))
+        return penalty
 
     def dual_objective(self, z: Array, norm: float, excess: float = 0.0) -> float:
         r"""Return the best dual objective among multiples of z, given its dual norm N(z).

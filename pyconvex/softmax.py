@@ -24,17 +24,18 @@ _PATIENCE = 3  # rounds without progress until a solve is called stalled
 
 
 def _as_vector(state: Sequence[Neurons]) -> Array:
-    parts = [part for n in state for part in (n.U.ravel(), np.array([n.intercept]))]
+    parts = [part for n in state for part in (n.U.ravel(), n.skip, np.array([n.intercept]))]
     return np.concatenate(parts)
 
 
 def _with_vector(state: Sequence[Neurons], vector: Array) -> list[Neurons]:
     moved, at = [], 0
     for neurons in state:
-        size = neurons.U.size
-        U = vector[at : at + size].reshape(neurons.U.shape)
-        moved.append(replace(neurons, U=U, intercept=float(vector[at + size])))
-        at += size + 1
+        ends = np.cumsum([neurons.U.size, neurons.skip.size, 1])
+        U, skip, intercept = np.split(vector[at : at + ends[-1]], ends[:-1])
+        U = U.reshape(neurons.U.shape)
+        moved.append(replace(neurons, U=U, skip=skip, intercept=float(intercept[0])))
+        at += ends[-1]
     return moved
 
 
@@ -54,7 +55,7 @@ class SoftmaxSolver:
 
     Over given neurons classes take turns: with the other outputs fixed the loss of one is a
     logistic one with offsets. The multipliers of all classes share a bound: t z is feasible where
-    t N(z_k) <= beta for every class k.
+    t N(z_k) <= beta, and t ||C^T z_k|| <= beta for a decayed skip connection, for every class k.
 
     Parameters
     ----------
@@ -103,8 +104,12 @@ class SoftmaxSolver:
                 state = moved
 
     def dual_objective(self, z: Array, norm: float) -> float:
-        """Return the dual objective of a multiple of z, given the largest dual norm of a class."""
+        """Return the dual objective of a multiple of z, given the largest dual norm of a class.
+
+        The norms of decayed skip connections count by themselves.
+        """
         problem = self.solvers[0].problem
+        norm = max(norm, *(problem.skip_norm(column) for column in np.ascontiguousarray(z.T)))
         t = min(1.0, problem.beta / norm) if norm > 0.0 else 1.0
         return self.loss.dual_value(t * z, self._targets, problem.sample_weight)
 
@@ -113,7 +118,7 @@ class SoftmaxSolver:
         problem = self.solvers[0].problem
         loss = self.loss.value(self._outputs(state), self._targets, problem.sample_weight)
         return loss + sum(
-            solver.problem.penalty(neurons.U, neurons.pattern)
+            solver.problem.penalty(neurons.U, neurons.pattern, neurons.skip)
             for solver, neurons in zip(self.solvers, state, strict=True)
         )
 
@@ -131,19 +136,21 @@ class SoftmaxSolver:
         return self.loss.multiplier(self._outputs(state), self._targets, weights)
 
     def _recomputed(self, state: Sequence[Neurons]) -> tuple[Neurons, ...]:
-        """Take the predictions afresh from the weights, with the best constants."""
-        fresh = []
-        for solver, neurons in zip(self.solvers, state, strict=True):
-            outputs = solver.outputs(neurons.U, neurons.pattern)
-            prediction = neurons.signs @ outputs + neurons.intercept
-            fresh.append(replace(neurons, prediction=prediction))
+        """Take the predictions afresh from the weights, with the best free coefficients."""
+        fresh = tuple(
+            replace(neurons, prediction=solver.prediction(neurons))
+            for solver, neurons in zip(self.solvers, state, strict=True)
+        )
         problem = self.solvers[0].problem
-        if not problem.intercept:
-            return tuple(fresh)
-        shifts = self.loss.best_shifts(self._outputs(fresh), self._targets, problem.sample_weight)
+        free = problem.free
+        if free.shape[1] == 0:
+            return fresh
+        shifts = self.loss.best_coefficients(
+            self._outputs(fresh), self._targets, problem.sample_weight, problem.at_samples(free)
+        )
         return tuple(
-            neurons.shifted(problem, np.array([shift]), neurons.prediction + shift)
-            for neurons, shift in zip(fresh, shifts, strict=True)
+            neurons.shifted(problem, shift, neurons.prediction + free @ shift)
+            for neurons, shift in zip(fresh, shifts.T, strict=True)
         )
 
     def _price(

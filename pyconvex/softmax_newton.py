@@ -14,6 +14,7 @@ import numpy as np
 from pyconvex.column_generation import Solver
 from pyconvex.losses import Array
 from pyconvex.neurons import Neurons
+from pyconvex.program import Problem
 
 MAX_SIZE = 1000  # coordinates of all classes together
 DAMPINGS = (1e-12, 1e-6, 1e-3, 1e-1)  # of the diagonal, tried in turn
@@ -21,8 +22,12 @@ DAMPINGS = (1e-12, 1e-6, 1e-3, 1e-1)  # of the diagonal, tried in turn
 
 @dataclass(frozen=True)
 class _Class:
-    """The coordinates of one class: bases (p, r) of its neurons' faces, and the derivatives."""
+    """The coordinates of one class: bases (p, r) of its neurons' faces, and the derivatives.
 
+    After those of the neurons come a decayed skip connection in use and the free coefficients.
+    """
+
+    problem: Problem
     bases: list[Array]
     jacobian: Array  # of the output on the rows, (n_rows, K)
     gradient: Array  # of the penalty, (K,)
@@ -30,16 +35,20 @@ class _Class:
 
     @classmethod
     def of(cls, solver: Solver, neurons: Neurons) -> "_Class":
-        """Return the coordinates of a class, its free constant last."""
+        """Return the coordinates of a class."""
         problem = solver.problem
         X, beta = problem.X, problem.beta
         on = solver.outputs(neurons.U, neurons.pattern) > 0.0
         if solver.mode != solver.kernels.CROSSING:
             on = solver.kernels.unpack(solver.packed[neurons.pattern], len(X))
         bases = [_face(X[tight[tight >= 0]], X.shape[1]) for tight in neurons.tight]
-        size = sum(basis.shape[1] for basis in bases) + problem.intercept
-        jacobian, gradient = np.ones((len(X), size)), np.zeros(size)
-        hessian, at = np.zeros((size, size)), 0
+        size = sum(basis.shape[1] for basis in bases)
+        linear = problem.free
+        if problem.decayed.shape[1] and neurons.skip.any():
+            linear = np.hstack([problem.decayed, linear])
+        jacobian = np.hstack([np.zeros((len(X), size)), linear])
+        size += linear.shape[1]
+        gradient, hessian, at = np.zeros(size), np.zeros((size, size)), 0
         for j, basis in enumerate(bases):
             part = slice(at, at + basis.shape[1])
             mask = on[j].copy()
@@ -47,12 +56,13 @@ class _Class:
             jacobian[:, part] = neurons.signs[j] * mask[:, np.newaxis] * (X @ basis)
             counted = basis[:-1] if problem.free_bias else basis
             u = neurons.U[j, :-1] if problem.free_bias else neurons.U[j]
-            length = float(np.linalg.norm(u))
-            along = counted.T @ (u / length)
-            gradient[part] = beta * along
-            hessian[part, part] = beta / length * (counted.T @ counted - np.outer(along, along))
+            gradient[part], hessian[part, part] = _norm_derivatives(counted, u, beta)
             at += basis.shape[1]
-        return cls(bases, jacobian, gradient, hessian)
+        if linear.shape[1] > problem.free.shape[1]:
+            part = slice(at, at + len(neurons.skip))
+            unit = np.eye(len(neurons.skip))
+            gradient[part], hessian[part, part] = _norm_derivatives(unit, neurons.skip, beta)
+        return cls(problem, bases, jacobian, gradient, hessian)
 
     def moved(self, neurons: Neurons, step: Array) -> Neurons:
         """Return the neurons after a step (K,) in the coordinates."""
@@ -60,8 +70,18 @@ class _Class:
         for j, basis in enumerate(self.bases):
             U[j] += basis @ step[at : at + basis.shape[1]]
             at += basis.shape[1]
-        shift = float(step[at]) if at < len(step) else 0.0
-        return replace(neurons, U=U, intercept=neurons.intercept + shift)
+        skip, n_free = neurons.skip, self.problem.free.shape[1]
+        if at < len(step) - n_free:
+            skip = skip + step[at : len(step) - n_free]
+        moved = replace(neurons, U=U, skip=skip)
+        return moved.shifted(self.problem, step[len(step) - n_free :], neurons.prediction)
+
+
+def _norm_derivatives(basis: Array, u: Array, beta: float) -> tuple[Array, Array]:
+    """Return gradient and Hessian of beta ||u|| by coordinates: u moves along basis (p, r)."""
+    length = float(np.linalg.norm(u))
+    along = basis.T @ (u / length)
+    return beta * along, beta / length * (basis.T @ basis - np.outer(along, along))
 
 
 def newton_steps(
@@ -77,7 +97,8 @@ def newton_steps(
     shape (n_samples, n_classes).
     """
     problem = solvers[0].problem
-    if sum(neurons.U.size + 1 for neurons in state) > MAX_SIZE or not any(map(len, state)):
+    linear = problem.decayed.shape[1] + problem.free.shape[1]
+    if sum(neurons.U.size + linear for neurons in state) > MAX_SIZE or not any(map(len, state)):
         return
     classes = [_Class.of(*pair) for pair in zip(solvers, state, strict=True)]
     ends = np.cumsum([0, *(len(one.gradient) for one in classes)])

@@ -37,13 +37,16 @@ def loss_value(name, prediction, Y, s):
 def network_output(network, X):
     hidden = X @ network.hidden_weights.T + network.hidden_bias
     on = hidden > 0 if network.gates is None else X @ network.gates.T + network.gate_bias >= 0
-    return (hidden * on) @ network.output_weights + network.output_bias
+    skip = 0.0 if network.skip is None else X @ network.skip
+    return (hidden * on) @ network.output_weights + network.output_bias + skip
 
 
-def check(result, name, Y, bias, gated, s=None):
+def check(result, name, Y, bias, gated, s=None, skip="none"):
     """Recompute the objective from the weights; ReLU neurons serve one output each."""
     network, s = result.network, np.full(len(X), 1 / len(X)) if s is None else s
     penalty = 0.5 * result.beta * oracles.squares(network, bias, gated)
+    if skip == "decayed":
+        penalty += result.beta * np.linalg.norm(network.skip, axis=0).sum()
     value = loss_value(name, network_output(network, X), Y, s)
     assert result.objective == pytest.approx(value + penalty, rel=1e-9)
     assert result.gap == pytest.approx(1 - result.dual_objective / result.objective, abs=1e-12)
@@ -52,13 +55,17 @@ def check(result, name, Y, bias, gated, s=None):
         assert ((network.output_weights != 0).sum(axis=1) == 1).all()
 
 
-def conic_optimum(name, Y, dense, beta, bias, gated, s=None):
+def conic_optimum(name, Y, dense, beta, bias, gated, s=None, skip="none"):
     import cvxpy as cp
 
     s = np.full(len(X), 1 / len(X)) if s is None else s
     data, c = (X if bias == "none" else rows), Y.shape[1]
     b = cp.Variable(c) if bias == "free" else np.zeros(c)
     prediction, penalty, constraints = np.ones((len(X), 1)) @ cp.reshape(b, (1, c), "C"), 0.0, []
+    if skip != "none":
+        linear = cp.Variable((X.shape[1], c))
+        prediction = prediction + X @ linear
+        penalty = beta * cp.sum(cp.norm(linear, axis=0)) if skip == "decayed" else 0.0
     for pattern in dense:
         masked = pattern[:, np.newaxis] * data
         if gated:
@@ -110,6 +117,48 @@ def test_softmax_over_given_patterns(backend):
             "softmax", targets("softmax"), gates.to_dense(), beta, "decayed", False
         )
         assert result.objective == pytest.approx(optimum, rel=2e-6)
+
+
+@pytest.mark.parametrize("skip", ["free", "decayed"])
+@pytest.mark.parametrize("bias", ["free", "decayed", "none"])
+def test_softmax_with_a_skip_connection(bias, skip, backend):
+    data, Y = X if bias == "none" else rows, 0.7 * targets("softmax") + 0.1  # else separable
+    few = pyconvex.sample_patterns(data, 8, random_state=0)
+    settings = {"beta": 0.02, "loss": "softmax", "bias": bias, "skip": skip, "tol": 1e-7}
+    settings |= {"random_state": 0, "backend": backend}
+    given = fit(X, Y, patterns=few, **settings)
+    optimum = conic_optimum("softmax", Y, few.to_dense(), 0.02, bias, False, skip=skip)
+    assert given.objective == pytest.approx(optimum, rel=2e-6)
+    result = fit(X, Y, **settings)
+    for found in (given, result):
+        check(found, "softmax", Y, bias, False, skip=skip)
+    assert result.certificate == "global"
+    scores, dense = network_output(result.network, X), oracles.all_cells(data).to_dense()
+    z = (Y - np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)) / 14
+    norm = max(oracles.dual_norm(data, column, dense, True, bias == "free") for column in z.T)
+    if skip == "decayed":
+        norm = max(norm, np.linalg.norm(X.T @ z, axis=0).max())
+    else:
+        np.testing.assert_allclose(X.T @ z, 0.0, atol=1e-13)
+    z *= min(1.0, result.beta / norm)
+    assert result.objective - entr(Y - 14 * z).sum() / 14 <= 1e-6 * result.objective
+    settings |= {"beta": 1.001 * pyconvex.beta_max(X, Y, loss="softmax", bias=bias, skip=skip)}
+    assert fit(X, Y, **settings).network.n_neurons == 0
+
+
+def test_free_skip_connections_of_separated_classes_are_refused():
+    far = np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]])
+    labels = np.arange(12) % 3
+    data = far[labels] + np.random.default_rng(0).uniform(-1, 1, (12, 2))
+    apart = np.eye(3)[labels]
+    one_apart = np.eye(3)[np.where(labels == 2, labels, np.arange(12) % 2)]
+    message = "skip='free' has no finite optimum for loss="
+    for Y in (apart, one_apart, 0.8 * one_apart + 0.2 * one_apart[:, [1, 0, 2]]):
+        with pytest.raises(ValueError, match=message + "'softmax'"):
+            fit(data, Y, loss="softmax", skip="free")
+    assert fit(data, 0.9 * apart + 0.1 / 3, loss="softmax", skip="free").status == "optimal"
+    with pytest.raises(ValueError, match=message + "'logistic'"):
+        fit(data, 2.0 * apart[:, :2] - 1.0, loss="logistic", skip="free")
 
 
 @pytest.mark.parametrize("bias", ["free", "decayed", "none"])
@@ -201,13 +250,12 @@ def test_skip_connections(backend):
     alone = [fit(X, y, **settings) for y in Y.T]
     assert together.objective == pytest.approx(sum(one.objective for one in alone), rel=1e-6)
     assert together.network.skip.shape == (2, 3)
-    output = network_output(together.network, X) + X @ together.network.skip
+    output = network_output(together.network, X)
     expected = loss_value("squared", output, Y, np.full(14, 1 / 14))
     penalty = 0.01 * oracles.squares(together.network, "free", False)
     assert together.objective == pytest.approx(expected + penalty, rel=1e-9)
-    for refused in ({"loss": "softmax"}, {"model": "gated_relu"}):
-        with pytest.raises(ValueError, match="skip with several outputs needs model='relu'"):
-            fit(X, targets("softmax"), **settings, **refused)
+    with pytest.raises(ValueError, match="skip with several outputs needs model='relu'"):
+        fit(X, Y, **settings, model="gated_relu")
 
 
 def test_two_classes_of_softmax_are_logistic():

@@ -6,8 +6,9 @@ import numpy as np
 
 from pyconvex.losses.base import Array, Loss
 
-_STEPS = 50  # Newton steps towards the best constants
-_SETTLED = 1e-15  # sums of multipliers below this, relative, are rounding
+_STEPS = 50  # Newton steps towards the best free coefficients
+_SETTLED = 1e-15  # products with multipliers below this, relative, are rounding
+_DAMPING = 1e-13  # of the Hessian, relative to that of the squared loss
 _SMALLEST = 1e-9  # steps below this are not halved
 _SIMPLEX = 1e-8  # rows of targets may miss the sum 1 by this much
 
@@ -44,30 +45,36 @@ class Softmax(Loss):
         return float(sample_weight @ entr(shares).sum(axis=1))
 
     def best_shifts(self, f: Array, y: Array, sample_weight: Array) -> Array:
-        """Return the constants (n_classes,) that minimise the weighted loss of f + c.
+        """Return the constants (n_classes,) that minimise the weighted loss of f + c."""
+        shifts: Array = self.best_coefficients(f, y, sample_weight, np.ones((len(f), 1)))[0]
+        return shifts
 
-        Newton's method with halved steps; constants of sum 0, since a common one changes nothing.
+    def best_coefficients(self, f: Array, y: Array, sample_weight: Array, F: Array) -> Array:
+        """Return the a (k, n_classes) that minimise the weighted loss of f + F a, F (n_samples, k).
+
+        Newton's method with halved steps; rows of a sum to 0, since what all classes share changes
+        nothing.
         """
-        shifts = np.zeros(f.shape[1])
-        value = self.value(f, y, sample_weight)
+        a = np.zeros((F.shape[1], f.shape[1]))
+        value, sizes = self.value(f, y, sample_weight), np.abs(F)
         for _ in range(_STEPS):
-            z = self.multiplier(f + shifts, y, sample_weight)
-            gradient = z.sum(axis=0)
-            if np.abs(gradient).max() <= _SETTLED * np.abs(z).sum():
+            z = self.multiplier(f + F @ a, y, sample_weight)
+            gradient = F.T @ z
+            if (np.abs(gradient) <= _SETTLED * (sizes.T @ np.abs(z)).sum()).all():
                 break
             p = y - z / sample_weight[:, np.newaxis]
-            hessian = np.diag(sample_weight @ p) - (p.T * sample_weight) @ p
-            step = np.linalg.lstsq(hessian, gradient, rcond=1e-14)[0]
-            step -= step.mean()
-            moved = self.value(f + shifts + step, y, sample_weight)
+            step = np.linalg.solve(_hessian(F, p, sample_weight), gradient.T.ravel())
+            step = step.reshape(a.T.shape).T
+            step -= step.mean(axis=1, keepdims=True)
+            moved = self.value(f + F @ (a + step), y, sample_weight)
             while moved > value and np.abs(step).max() > _SMALLEST:
-                step *= 0.5
-                moved = self.value(f + shifts + step, y, sample_weight)
-            shifts = shifts + step
+                step = 0.5 * step
+                moved = self.value(f + F @ (a + step), y, sample_weight)
+            a = a + step
             if moved >= value:  # the last step was rounding, in the objective if not in the sums
                 break
             value = moved
-        return shifts
+        return a
 
     def block(self, f: Array, k: int) -> "SoftmaxBlock":
         """Return the loss as a function of the output of class k, the others fixed."""
@@ -89,6 +96,22 @@ class Softmax(Loss):
                 "y has a class without samples, so its best output bias is infinite for "
                 "loss='softmax': drop its column, or pass bias='decayed'"
             )
+
+
+def _hessian(F: Array, p: Array, sample_weight: Array) -> Array:
+    """Return that of the loss by coefficients of F, class after class, made regular.
+
+    What all classes share gets a curvature of its own; no gradient has a part along it.
+    """
+    (n, k), c = F.shape, p.shape[1]
+    shared = np.full((c, c), 1.0 / c) + _DAMPING * np.eye(c)
+    hessian: Array = np.kron(shared, (F.T * sample_weight) @ F)
+    columns = (p[:, :, np.newaxis] * F[:, np.newaxis]).reshape(n, c * k)
+    hessian -= (columns.T * sample_weight) @ columns
+    for i in range(c):
+        part = slice(i * k, (i + 1) * k)
+        hessian[part, part] += (F.T * (sample_weight * p[:, i])) @ F
+    return hessian
 
 
 @dataclass(frozen=True, eq=False)
