@@ -11,9 +11,10 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
-from pyconvex.data import check_choice, check_random_state
+from pyconvex.data import check_choice, check_int, check_random_state
 from pyconvex.estimator_base import ConvexReLU
 from pyconvex.fit import beta_max, fit
+from pyconvex.fitted import Fit
 from pyconvex.grid import Grid
 from pyconvex.losses import Array, check_loss
 from pyconvex.namespaces import is_device_array
@@ -61,6 +62,8 @@ class CrossValidated(ConvexReLU):
                 "compute elsewhere"
             )
         check_choice(self.selection, "selection", ("best", "one_std_error"))
+        if self.patience is not None:
+            check_int(self.patience, "patience")
         grid = Grid.of(self.betas, self.n_betas, self.beta_min_ratio)
         data = self._prepare(X, y, sample_weight)
         labels = np.asarray(y).ravel() if is_classifier(self) else data[1]
@@ -137,19 +140,36 @@ def _fold_scores(
     X_train, targets, loss, inside = model._prepare(X[train], y[train], inside)
     quick = {"tol": model.path_tol, "certificate": "local", "minimal": False, "verbose": False}
     quick["patterns"] = _patterns_of(train, X, settings)
-    points = path(
-        X_train, targets, betas=betas, loss=loss, sample_weight=inside, **settings | quick
-    )
-    if points.status is Status.INTERRUPTED:  # no weight decay can be chosen from half the scores
-        raise KeyboardInterrupt
     weighted = {}
     if weights is not None and model.scoring is None:
         weighted["sample_weight"] = weights[test]
-    scores = np.full(len(betas), np.nan)
-    for k, point in enumerate(points):
+    scores: list[float] = []
+
+    def enough(point: Fit) -> bool:
         model._take(point)
-        scores[k] = scorer(model, X[test], y[test], **weighted)
-    return scores, points.status is Status.OPTIMAL
+        scores.append(scorer(model, X[test], y[test], **weighted))
+        return _is_past_best(scores, model.patience)
+
+    points = path(
+        X_train, targets, betas=betas, loss=loss, sample_weight=inside, until=enough,
+        **settings | quick,
+    )  # fmt: skip
+    if points.status is Status.INTERRUPTED:  # no weight decay can be chosen from half the scores
+        raise KeyboardInterrupt
+    missing = np.full(len(betas) - len(scores), np.nan)
+    return np.concatenate([scores, missing]), points.status is Status.OPTIMAL
+
+
+def _is_past_best(scores: list[float], patience: int | None) -> bool:
+    """Tell whether the last ``patience`` scores are no better than one before them.
+
+    Not while no score is better than the first, of (nearly) constant predictions: weak weight decay
+    may be the first to show anything.
+    """
+    if patience is None or len(scores) <= patience:
+        return False
+    before = max(scores[:-patience])
+    return before > scores[0] and max(scores[-patience:]) <= before
 
 
 def _patterns_of(rows: NDArray[np.intp], X: Rows, settings: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,11 +54,12 @@ def solve_along(
     solve: Callable[[float, State], tuple[Result, State]],
     state: State,
     monitor: Monitor,
+    until: Callable[[Result], Any] | None = None,
 ) -> tuple[list[Result], Status | None]:
     """Solve for each penalty, from the state that the one before ended with.
 
-    Returns the results and what ended them early, None if nothing did; an unfinished one is left
-    out unless it is the first.
+    Returns the results and what cut them off, None if nothing did; an unfinished one is left
+    out unless it is the first. ``until`` is asked after each whether it was the last wanted.
     """
     results: list[Result] = []
     for beta in betas:
@@ -69,4 +70,6 @@ def solve_along(
             return results, result.status
         results.append(result)
         monitor.next_solve()
+        if until is not None and until(result):
+            break
     return results, None

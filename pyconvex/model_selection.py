@@ -35,6 +35,10 @@ class ConvexReLURegressorCV(Regression, CrossValidated):
     selection : {"best", "one_std_error"}
         "best": the best mean score. "one_std_error": the largest weight decay whose mean score
         is within one standard error of that, a simpler network.
+    patience : int, optional
+        A fold's path ends after so many weight decays without a better score there, once one was
+        better than the first; those after it have the score nan and are not chosen. Saves the
+        longest solves, those that overfit. None: all are solved.
     path_tol : float
         Relative gap of the paths. At 1e-3 outputs are within sqrt(0.002 objective) of the optimal
         ones in the mean square, little beside the noise of a score.
@@ -90,6 +94,7 @@ class ConvexReLURegressorCV(Regression, CrossValidated):
         cv: Any = None,
         scoring: Any = None,
         selection: str = "best",
+        patience: int | None = None,
         path_tol: float = 1e-3,
         n_jobs: int | None = None,
         model: str = "relu",
@@ -115,6 +120,7 @@ class ConvexReLURegressorCV(Regression, CrossValidated):
         self.cv = cv
         self.scoring = scoring
         self.selection = selection
+        self.patience = patience
         self.path_tol = path_tol
         self.n_jobs = n_jobs
         self.model = model
@@ -140,7 +146,7 @@ class ConvexReLUClassifierCV(Classification, CrossValidated):
 
     Parameters
     ----------
-    betas, n_betas, beta_min_ratio, cv, scoring, selection, path_tol, n_jobs
+    betas, n_betas, beta_min_ratio, cv, scoring, selection, patience, path_tol, n_jobs
         As in `ConvexReLURegressorCV`.
     model, loss, bias, skip, patterns, tol, certificate, minimal, standardize
         As in `ConvexReLUClassifier`.
@@ -183,6 +189,7 @@ class ConvexReLUClassifierCV(Classification, CrossValidated):
         cv: Any = None,
         scoring: Any = None,
         selection: str = "best",
+        patience: int | None = None,
         path_tol: float = 1e-3,
         n_jobs: int | None = None,
         model: str = "relu",
@@ -209,6 +216,7 @@ class ConvexReLUClassifierCV(Classification, CrossValidated):
         self.cv = cv
         self.scoring = scoring
         self.selection = selection
+        self.patience = patience
         self.path_tol = path_tol
         self.n_jobs = n_jobs
         self.model = model

@@ -206,6 +206,7 @@ def path(
     backend: str = "auto",
     device: Any = None,
     callback: Callable[[Record], Any] | None = None,
+    until: Callable[[Fit], Any] | None = None,
     verbose: bool = False,
 ) -> Path:
     """Train networks along a grid of weight decays, from strong to weak.
@@ -239,6 +240,9 @@ def path(
         first.
     callback : callable, optional
         Called with each `Record` of each point; returning True ends the path.
+    until : callable, optional
+        Called with each `Fit` once it is solved; returning True makes it the last one. For early
+        stopping, as by a score on data held out.
     verbose : bool
         Show a progress bar over the points.
     random_state, n_threads, backend, device
@@ -276,6 +280,6 @@ def path(
 
         start = start_of(task, warm_start)
         betas = grid.betas(lambda: task.beta_max() * ROUNDED_UP)
-        fits, ended = solve_along(betas, solve, start, monitor)
+        fits, ended = solve_along(betas, solve, start, monitor, until)
         found = Path.of(fits, check_loss(loss))
         return replace(found, status=ended) if ended else found

@@ -16,7 +16,7 @@ from pyconvex import (
     Status,
     cross_validation,
 )
-from pyconvex.cross_validation import _choose
+from pyconvex.cross_validation import _choose, _is_past_best
 
 import oracles
 
@@ -185,7 +185,30 @@ def test_warnings():
         ConvexReLURegressorCV(**settings).fit(X, y)
 
 
+def test_patience_ends_folds_past_their_best():
+    settings = QUICK | {"n_betas": 12, "beta_min_ratio": 1e-3}
+    whole = ConvexReLURegressorCV(**settings).fit(X, y)
+    early = ConvexReLURegressorCV(**settings, patience=2).fit(X, y)
+    for scores, kept in zip(whole.scores_.T, early.scores_.T, strict=True):
+        n = int(np.isfinite(kept).sum())
+        np.testing.assert_array_equal(kept[:n], scores[:n])
+        assert n == 12 or scores[: n - 2].max() >= scores[n - 2 : n].max()
+        assert not any(_is_past_best(list(scores[:end]), 2) for end in range(n))
+    assert np.isnan(early.scores_).any()
+    assert np.isfinite(early.mean_scores_[early.best_index_])
+
+
+def test_patience_waits_for_a_first_improvement():
+    assert not _is_past_best([0.5, 0.5, 0.4, 0.5, 0.5], 2)
+    assert not _is_past_best([0.5, 0.6, 0.6], None)
+    assert not _is_past_best([0.5, 0.6, 0.5], 2)
+    assert _is_past_best([0.5, 0.6, 0.5, 0.6], 2)
+    assert not _is_past_best([0.5, 0.6, 0.5, 0.7], 2)
+
+
 def test_bad_parameters():
+    with pytest.raises(ValueError, match="patience must be an integer >= 1, got 0"):
+        ConvexReLURegressorCV(**QUICK, patience=0).fit(X, y)
     with pytest.raises(ValueError, match="selection must be one of 'best', 'one_std_error'"):
         ConvexReLURegressorCV(**QUICK, selection="worst").fit(X, y)
     with pytest.raises(ValueError, match="betas must be a finite number > 0"):

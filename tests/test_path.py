@@ -169,6 +169,21 @@ def test_callback_ends_the_path(finished, backend):
     assert len(seen) == sum(point.n_iter for point in points) + (not finished)
 
 
+def test_until_ends_the_path_after_a_point(backend):
+    whole = short(backend)
+    seen = []
+
+    def until(point):
+        seen.append(point)
+        return point.network.n_neurons > 0
+
+    points = short(backend, until=until)
+    assert list(points) == seen
+    assert 1 < len(points) < len(whole)
+    assert points.status == "optimal"
+    np.testing.assert_array_equal(points.objectives, whole.objectives[: len(points)])
+
+
 def test_callback_sees_every_round(backend):
     seen = []
     points = short(backend, callback=seen.append)
