@@ -13,7 +13,7 @@ from pyconvex.network import Network
 from pyconvex.nuclear_newton import NuclearNewton, NuclearState
 from pyconvex.nuclear_problem import NuclearProblem
 from pyconvex.program import SHARP, STAGE, Status, relative_gap
-from pyconvex.proximal_point import NARROWER, NARROWEST, PATIENCE, STAGES, WIDTH
+from pyconvex.proximal_point import Stage, in_stages
 from pyconvex.task import Task
 
 State = NuclearState | None
@@ -93,37 +93,31 @@ class NuclearTask:
         return result, best
 
     def _solved(self, state: State, monitor: Monitor) -> tuple[NuclearState, float, Status]:
-        """Solve; a loss with kinks by the proximal point method, as in `ProximalPoint`."""
-        loss = self.problem.loss
+        """Solve; a loss with kinks by smoothed ones."""
+        problem, tol, loss = self.problem, self.engine.tol, self.problem.loss
         if not isinstance(loss, Kinked):
             found, dual, _, status = self.engine.solve(state, monitor)
             return found, dual, status
-        smoothed = loss.smooth(self.problem.Y, WIDTH)
-        first, gap, dual, idle = smoothed.width, math.inf, 0.0, 0
         best: NuclearState | None = None
-        for _ in range(STAGES):
-            share = min(STAGE * max(gap, self.engine.tol), 0.1)
-            engine = replace(self.engine, problem=replace(self.problem, loss=smoothed), tol=share)
+        dual = 0.0
+
+        def solve_smoothed(smoothed: Smoothed, gap: float) -> Stage:
+            nonlocal state, best, dual
+            share = min(STAGE * max(gap, tol), 0.1)
+            engine = replace(self.engine, problem=replace(problem, loss=smoothed), tol=share)
             state, _, Z, status = engine.solve(state, monitor)
             F = engine.outputs(state.U, state.active) + state.intercept
-            penalty = self.problem.beta * float(np.linalg.norm(state.U, "nuc", axis=(1, 2)).sum())
-            shifts = self.problem.best_shifts(F)
-            true = self.problem.value(F + shifts) + penalty
+            penalty = problem.beta * float(np.linalg.norm(state.U, "nuc", axis=(1, 2)).sum())
+            shifts = problem.best_shifts(F)
+            true = problem.value(F + shifts) + penalty
             if best is None or true < best.objective:
                 best = replace(state, objective=true, intercept=state.intercept + shifts)
-            dual = max(dual, self.problem.dual_objective(Z, engine.norm(Z)))
-            previous, gap = gap, relative_gap(best.objective, dual)
-            if gap <= self.engine.tol:
-                return best, dual, Status.OPTIMAL
-            idle = 0 if gap < 0.9 * previous else idle + 1
-            if status not in (Status.OPTIMAL, Status.STALLED):
-                return best, dual, status
-            if idle == PATIENCE:
-                break
-            centre = smoothed.maximisers(F, self.problem.Y)
-            smoothed = Smoothed(loss, centre, max(NARROWER * smoothed.width, NARROWEST * first))
+            dual = max(dual, problem.dual_objective(Z, engine.norm(Z)))
+            return Stage(F, relative_gap(best.objective, dual), True, status)
+
+        status = in_stages(loss, problem.Y, tol, solve_smoothed)
         assert best is not None
-        return best, dual, Status.STALLED
+        return best, dual, status
 
     def _network(self, state: NuclearState) -> Network:
         """Return the balanced network: a neuron for each singular value of a gate's weights."""
