@@ -18,10 +18,9 @@ def solve_positive(space: Space, matrix: DeviceArray, right: DeviceArray) -> Dev
     size = matrix.shape[0]
     diagonal = xp.linalg.diagonal(matrix)
     diagonal = xp.where(diagonal > 0.0, diagonal, xp.ones_like(diagonal))
-    places, damping = space.arange(size), _DAMPING
-    same = places[:, None] == places[None, :]
+    eye, damping = xp.eye(size, dtype=space.double, device=space.device), _DAMPING
     while True:
-        damped = xp.where(same, matrix + damping * diagonal[:, None], matrix)
+        damped = matrix + eye * (damping * diagonal)[None, :]
         try:
             solution = _by_cholesky(space, damped, right)
         except (np.linalg.LinAlgError, RuntimeError):  # torch's is a RuntimeError
@@ -34,7 +33,10 @@ def solve_positive(space: Space, matrix: DeviceArray, right: DeviceArray) -> Dev
 
 
 def _by_cholesky(space: Space, matrix: DeviceArray, right: DeviceArray) -> Any:
-    """Solve by Cholesky's method where the library can, else by elimination."""
+    """Solve by Cholesky's method where the library can, else by elimination.
+
+    The matrix may be overwritten.
+    """
     if space.name == "torch":
         import torch
 
@@ -43,5 +45,6 @@ def _by_cholesky(space: Space, matrix: DeviceArray, right: DeviceArray) -> Any:
     if space.name == "numpy":
         from scipy.linalg import cho_factor, cho_solve
 
-        return cho_solve(cho_factor(matrix, check_finite=False), right, check_finite=False)
+        factor = cho_factor(matrix.T, overwrite_a=True, check_finite=False)  # .T: Fortran's order
+        return cho_solve(factor, right, check_finite=False)
     return space.xp.linalg.solve(matrix, right)

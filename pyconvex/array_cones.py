@@ -19,6 +19,7 @@ from pyconvex.array_descent import (
     HALVINGS,
     LAST,
     N_COLUMNS,
+    RISE,
     SQUARE,
     VANISHED,
     best_sizes,
@@ -88,7 +89,7 @@ class ArrayCones:
             moved = self._improved(self._added(groups, f, columns), gap, stop, sharp=idle > 0)
             moved, _, lower = self._valued(moved)
             idle = 0 if objective - lower > _NO_PROGRESS * objective else idle + 1
-            if lower <= objective:
+            if lower <= objective * (1.0 + RISE):
                 groups = moved
 
     def dual_norm(self, z: DeviceArray) -> float:
@@ -234,12 +235,13 @@ class ArrayCones:
         norms = row_norms(space, V)
         gone = ~(norms > VANISHED * space.largest(norms))
         V = xp.where(gone[:, None], xp.zeros_like(V), V)
-        t = 1.0
+        # A rise of rounding's size hides a better multiplier.
+        t, most = 1.0, objective * (1.0 + RISE) if sharp else objective
         for _ in range(HALVINGS):
             moved = replace(groups, U=groups.U + t * (V - groups.U))
             moved = moved.take(space, space.where_true(row_norms(space, moved.U) > 0.0))
             moved, _, lower = self._valued(moved)
-            if lower < objective:
+            if lower < most:
                 return moved, objective - lower, objective
             t *= 0.5
         return groups, 0.0, objective

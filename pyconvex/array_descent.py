@@ -19,13 +19,13 @@ from pyconvex.namespaces import DeviceArray
 N_COLUMNS = 16  # columns added per round
 _MODELS = 3  # at most, between two pricings
 _AGAIN = 0.1  # another one follows a gain above this share of the gap
-FIRST, LAST, SQUARE = 0.1, 1e-4, 1e-2  # shares of the gap, and of its square, that sides cost
+FIRST, LAST, SQUARE = 1.0, 1e-4, 1e-2  # shares of the gap, and of its square, that sides cost
 EXACT = 1e-13  # what they cost at the least, relative to the objective
 HALVINGS = 30
 _KINK = 1e-14  # costs below this share of the largest multiplier are none
 VANISHED = 1e-7  # neurons below this share of the largest were on their way to zero
 _SAME_SIDE = 1e-8  # preactivations below this, relative to a neuron's largest, have no side
-_RISE = 1e-12  # an objective may rise by this much, relative
+RISE = 1e-12  # an objective may rise by this much, relative
 _WORTH = 1e-9  # a column gains more than this share of its penalty
 _DAMPING = 1e-10  # curvature added to that of a loss that is not quadratic, relative to the largest
 
@@ -217,7 +217,7 @@ def merged(problem: Training, state: State) -> State:
         kept = space.where_true(places != second)
         sums = state.U + xp.where((places == first)[:, None], state.U[second, :], 0.0 * state.U)
         fewer = State.of(problem, space.take(sums, kept), space.take(state.signs, kept))
-        if not fewer.objective <= state.objective * (1.0 + _RISE):
+        if not fewer.objective <= state.objective * (1.0 + RISE):
             break
         state = fewer
     return state

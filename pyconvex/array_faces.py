@@ -165,7 +165,7 @@ def advance(
     space = points.faces.space
     places, found = space.arange(int(points.done.shape[0])), []
     for k in range(n_steps):
-        if k % _REFRESH == 0:
+        if k % _REFRESH == 0 or k & (k - 1) == 0:  # powers of two: many are there at once
             going = space.where_true(~points.done)
             if going.shape[0] == 0 or stop():
                 break

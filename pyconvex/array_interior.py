@@ -128,7 +128,11 @@ class _Interior:
         return float(xp.sum(low + high)) / self.n_sides
 
     def _step(self, at: _Path, mu: float) -> float:
-        """Take a Newton step towards the point of the central path at mu; return its length."""
+        """Take a Newton step towards the point of the central path at mu; return its length.
+
+        Multipliers go as far as they can, and so does the rest: one of many sides that is near a
+        bound of the one kind would hold up the other.
+        """
         model, xp = self.model, self.space.xp
         zero = xp.zeros_like(at.g)
         rest = self._rest(at.inner)
@@ -144,13 +148,9 @@ class _Interior:
         d_inner = xp.where(self.active, stiff * (pull - move), zero)
         d_g = (mu - at.inner * at.g - at.g * d_inner) / at.inner
         d_h = xp.where(self.bounded, (mu - rest * at.h + at.h * d_inner) / rest, zero)
-        bounds = (
-            (at.inner, d_inner, self.active), (rest, -d_inner, self.bounded),
-            (at.g, d_g, self.active), (at.h, d_h, self.bounded),
-        )  # fmt: skip
-        reach = max(self._reach(*bound) for bound in bounds)
-        t = min(1.0, _NEAR / reach) if reach > 0.0 else 1.0
-        if not (math.isfinite(t) and bool(xp.all(xp.isfinite(D)))):
+        t = self._share((at.g, d_g, self.active), (at.h, d_h, self.bounded))
+        t_inner = self._share((at.inner, d_inner, self.active), (rest, -d_inner, self.bounded))
+        if not (math.isfinite(t + t_inner) and bool(xp.all(xp.isfinite(D)))):
             return 0.0
         along = xp.sum(unit * D, axis=1)
         dual = (model.betas[:, None] * model.decayed(at.V + D) - at.dual * along[:, None]) / tau[
@@ -161,14 +161,17 @@ class _Interior:
         sizes = xp.where(sizes > model.betas, model.betas / sizes, xp.ones_like(sizes))
         at.dual = dual * sizes[:, None]
         at.V, at.shift = at.V + t * D, at.shift + t * shift
-        at.inner, at.h = at.inner + t * d_inner, at.h + t * d_h
+        at.inner, at.h = at.inner + t_inner * d_inner, at.h + t * d_h
         at.g = xp.where(self.active, at.g + t * d_g, at.g)
-        return t
+        return min(t, t_inner)
 
-    def _reach(self, x: DeviceArray, step: DeviceArray, where: DeviceArray) -> float:
-        """Return the largest -step / x: one over the share of a step that ends at a bound."""
+    def _share(self, *bounds: tuple[DeviceArray, DeviceArray, DeviceArray]) -> float:
+        """Return the share of a step that keeps each x > 0, given (x, step, where) of each."""
         xp = self.space.xp
-        return float(xp.max(xp.where(where, -step / x, xp.zeros_like(x))))
+        reach = max(
+            float(xp.max(xp.where(where, -step / x, xp.zeros_like(x)))) for x, step, where in bounds
+        )
+        return min(1.0, _NEAR / reach) if reach > 0.0 else 1.0
 
     def _gradient(
         self, at: _Path, forces: DeviceArray, unit: DeviceArray

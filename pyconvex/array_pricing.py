@@ -12,6 +12,8 @@ from pyconvex.array_walk import walk
 from pyconvex.backends import array as kernels
 from pyconvex.namespaces import DeviceArray, Space
 
+_BESIDE = 128  # starts beside neurons
+_FAR = 0.5  # how far they are away at most, relative to the length of the neuron
 _FRESH = 8  # Gaussian starts of a local search that has maxima to start from
 _POOL = 64  # maxima that the next search starts from, beyond those at the neurons
 _NEAR = 0.5  # of beta: a maximum above may soon exceed beta
@@ -132,15 +134,18 @@ class Search:
         neurons: DeviceArray,
         signs: DeviceArray,
         stop: Callable[[], bool],
-        effort: int = 1,
+        gaussian: int = 0,
+        beside: int = 1,
     ) -> tuple[float, Maxima]:
         """Return the best value found and the distinct maxima above beta, best first.
 
-        ``neurons`` (m, p) with their ``signs`` are starts too.
+        ``neurons`` (m, p) with their ``signs`` are starts too. ``gaussian`` and ``beside`` are how
+        often to take the usual number of Gaussian starts (0: just a few, but for the first search)
+        and of directions beside neurons.
         """
         space, xp = self.space, self.space.xp
-        again = effort == 1 and self.last is not None
-        fresh = self._starts(z, _FRESH if again else effort * self.n_starts)
+        times = max(gaussian, int(self.last is None))
+        fresh = self._starts(z, times * self.n_starts if times else _FRESH)
         none = xp.full(fresh.shape, -1, dtype=space.integer, device=space.device)
         one = space.full(fresh.shape[0], 1.0)
         starts, sides, tight = [fresh, fresh], [one, -one], [none, none]
@@ -148,11 +153,10 @@ class Search:
             starts.append(self._scaled(neurons, 1.0 / self._scale))
             sides.append(signs)
             tight.append(self._touched(starts[-1]))
-        if effort > 1 and neurons.shape[0] > 1:
-            mixed, sign = self._mixed(neurons, signs, effort * self.n_starts)
-            starts.append(mixed)
+            points, sign = self._beside(neurons, signs, beside * _BESIDE)
+            starts.append(points)
             sides.append(sign)
-            tight.append(xp.full(mixed.shape, -1, dtype=space.integer, device=space.device))
+            tight.append(xp.full(points.shape, -1, dtype=space.integer, device=space.device))
         if self.last is not None and len(self.last):
             starts.append(self._scaled(self.last.points, 1.0 / self._scale))
             sides.append(self.last.signs)
@@ -176,20 +180,22 @@ class Search:
             starts = xp.concat([starts[:, :-1], ends[:, None] / self._scale], axis=1)
         return starts
 
-    def _mixed(
+    def _beside(
         self, neurons: DeviceArray, signs: DeviceArray, n: int
     ) -> tuple[DeviceArray, DeviceArray]:
-        """Return sums and differences of the directions of two neurons, and the first's sign.
+        """Return directions beside those of neurons, and their signs.
 
-        They lead to small basins between the neurons several times as often as Gaussian starts.
+        They lead to small basins, which lie there, ten times as often as Gaussian starts.
         """
-        space = self.space
-        pairs = self.rng.integers(int(neurons.shape[0]), size=(2, n))
-        side = space.upload(self.rng.choice([-1.0, 1.0], n))
+        space, p = self.space, int(neurons.shape[1])
+        chosen = space.upload(self.rng.integers(int(neurons.shape[0]), size=n))
+        offsets = self.rng.standard_normal((n, p)) / math.sqrt(p)
+        offsets *= self.rng.uniform(0.0, _FAR, (n, 1))
+        if self.problem.free_bias:  # biases are as long as rows
+            offsets[:, -1] *= self.problem.radius
         unit = neurons / self.problem.norms(neurons)[:, None]
-        first, second = space.upload(pairs[0]), space.upload(pairs[1])
-        mixed = space.take(unit, first) + side[:, None] * space.take(unit, second)
-        return self._scaled(mixed, 1.0 / self._scale), space.take(signs, first)
+        beside = space.take(unit, chosen) + space.upload(offsets)
+        return self._scaled(beside, 1.0 / self._scale), space.take(signs, chosen)
 
     def _touched(self, starts: DeviceArray) -> DeviceArray:
         """Return the rows near whose kinks neurons are, up to p - 1 each, nearest first."""
@@ -276,11 +282,11 @@ def merge_rows(
     return space.take(rows, last), order, last
 
 
-def estimate_norm(search: Search, z: DeviceArray, effort: int) -> float:
+def estimate_norm(search: Search, z: DeviceArray, gaussian: int) -> float:
     """Return N(z) by a search of its own; 0 where that is rounding."""
     problem, space, xp = search.problem, search.space, search.space.xp
     nothing = space.zeros(0, problem.X.shape[1])
-    norm = search.anew()(0.0, z, nothing, space.zeros(0), lambda: False, effort)[0]
+    norm = search.anew()(0.0, z, nothing, space.zeros(0), lambda: False, gaussian)[0]
     size = xp.sum(
         (xp.abs(z) + problem.loss.s * xp.abs(problem.loss.y))
         * xp.sqrt(xp.sum(problem.X * problem.X, axis=1))

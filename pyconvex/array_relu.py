@@ -24,7 +24,8 @@ from pyconvex.program import Status, relative_gap
 
 _NO_PROGRESS = 1e-15  # relative changes of the objective below this say nothing
 _PATIENCE = 3  # rounds without progress until a solve is called stalled
-_EFFORTS = CONFIRM, 32  # times the usual starts before a local certificate; the last are cheap here
+# Times the usual starts, Gaussian ones and those beside neurons, before a local certificate.
+_EFFORTS = (0, 4), (CONFIRM, 8), (CONFIRM, 32)
 _BETA_MAX = 4  # times the usual starts for the largest useful weight decay
 
 
@@ -176,7 +177,7 @@ class ReluArrayTask:
         harder = stuck or gap <= self.tol
         if harder and (self.tol < LOOSE or stuck):
             for effort in _EFFORTS:
-                norm, columns = self.search(beta, z, neurons, signs, stop, effort)
+                norm, columns = self.search(beta, z, neurons, signs, stop, *effort)
                 gap = relative_gap(state.objective, problem.dual_objective(z, norm))
                 if gap > self.tol or stop():
                     break

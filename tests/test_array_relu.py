@@ -19,7 +19,7 @@ LOCAL = {"certificate": "local", "random_state": 0, "tol": 1e-7}
 @pytest.fixture(autouse=True)
 def few_starts(monkeypatch):
     """These problems are small: no basin is missed."""
-    monkeypatch.setattr(array_relu, "_EFFORTS", (2,))
+    monkeypatch.setattr(array_relu, "_EFFORTS", ((2, 2),))
 
 
 def fit(place, X=X, y=y, **settings):
