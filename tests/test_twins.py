@@ -42,7 +42,10 @@ TWINS = [
     ("pyconvex/losses/base.py", "cpp/src/smoothed.hpp", {"ROUNDED": "kRounded"}),
     ("pyconvex/dual_box.py", "cpp/src/dual_box.cpp", {"MARGIN": "kMargin", "SHARE": "kShare"}),
     ("pyconvex/pricing.py", "cpp/src/columns.cpp", {"_CHUNK": "kChunk"}),
-    ("pyconvex/pricing.py", "cpp/src/local_pricing.cpp", {"n_starts": "kStarts"}),
+    ("pyconvex/pricing.py", "cpp/src/local_pricing.cpp", {
+        "n_starts": "kStarts", "_FRESH": "kFresh", "_BESIDE": "kBeside", "_FAR": "kFar",
+        "_POOL": "kPool", "_NEAR": "kNear",
+    }),
     ("pyconvex/bounded.py", "cpp/src/bounded_pricing.cpp", {
         "_SMALL": "kSmall", "_DOUBLINGS": "kDoublings", "_BISECTIONS": "kBisections",
         "_AUTO_RANK": "kAutoRank", "_MARGIN": "kMargin", "_LOOSE": "kLoose",

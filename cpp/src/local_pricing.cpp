@@ -1,6 +1,7 @@
 #include "local_pricing.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -14,6 +15,8 @@ using Eigen::VectorXd;
 
 constexpr Index kStarts = 32;  // Gaussian starts of the first search
 constexpr Index kFresh = 8;    // of those that have maxima to start from
+constexpr Index kBeside = 96;  // starts beside neurons before a certificate, per unit of effort
+constexpr double kFar = 0.5;   // how far away at most, relative to the length of the neuron
 constexpr Index kPool = 64;  // maxima that the next search starts from, beyond those at the neurons
 constexpr double kNear = 0.5;  // of beta: a maximum above may soon exceed beta
 
@@ -83,11 +86,13 @@ double LocalPricing::price(const Problem& problem, const VectorXd& z, const RowM
   const bool first = effort > 1 || std::exchange(first_, false);
   const RowMatrix fresh = starts(problem, z, first ? effort * kStarts : kFresh);
   const Index k = fresh.rows();
+  VectorXd their_signs;
+  const RowMatrix near = beside(problem, U, signs, effort, their_signs);
   maxima_.points.conservativeResize(Eigen::NoChange, fresh.cols());  // at first there are none
-  RowMatrix both(2 * k + U.rows() + maxima_.size(), fresh.cols());
-  both << fresh, fresh, U, maxima_.points;
+  RowMatrix both(2 * k + U.rows() + near.rows() + maxima_.size(), fresh.cols());
+  both << fresh, fresh, U, near, maxima_.points;
   VectorXd sides(both.rows());
-  sides << VectorXd::Ones(k), -VectorXd::Ones(k), signs, maxima_.signs;
+  sides << VectorXd::Ones(k), -VectorXd::Ones(k), signs, their_signs, maxima_.signs;
   const double norm = climb(problem, z, both, sides, kNear * problem.beta, columns);
   maxima_ = columns.best(std::min(columns.size(), kPool + U.rows()));
   columns = columns.best((columns.values.array() > problem.beta).count());
@@ -135,6 +140,28 @@ RowMatrix LocalPricing::starts(const Problem& problem, const VectorXd& z, Index 
     all(k, p - 1) = -problem.X.row(random_.below(n)).head(p - 1).dot(all.row(k).head(p - 1));
   }
   return all;
+}
+
+// Directions beside those of neurons where `effort` exceeds 1, and their signs. They find small
+// basins ten times as often as Gaussian starts.
+RowMatrix LocalPricing::beside(const Problem& problem, const RowMatrix& U, const VectorXd& signs,
+                               int effort, VectorXd& their_signs) {
+  const Index p = U.cols(), n = effort > 1 && U.rows() > 0 ? effort * kBeside : 0;
+  const double bias_length = n > 0 && problem.free_bias ? problem.radius() : 1.0;  // as rows
+  const VectorXd norms = problem.norms(U);
+  RowMatrix points(n, p);
+  their_signs.resize(n);
+  for (Index k = 0; k < n; ++k) {
+    const Index j = random_.below(U.rows());
+    const double length = random_.uniform() * kFar / std::sqrt(static_cast<double>(p));
+    for (Index i = 0; i < p; ++i) {
+      points(k, i) = length * random_.gaussian();
+    }
+    points(k, p - 1) *= bias_length;
+    points.row(k) += U.row(j) / norms[j];
+    their_signs[k] = signs[j];
+  }
+  return points;
 }
 
 }  // namespace pyconvex

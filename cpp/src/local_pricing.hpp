@@ -10,7 +10,8 @@ namespace pyconvex {
 
 /// Each start walks through the cells along facets to a local maximum of z . (X u)_+; starts are
 /// Gaussian directions, data points, the gradient of the linear part, the present neurons and the
-/// maxima of the last search, which are near those of this one.
+/// maxima of the last search, which are near those of this one. Before a certificate directions
+/// beside the neurons join, since small basins lie there.
 class LocalPricing : public Pricer {
  public:
   LocalPricing(std::uint64_t random_state, int n_threads)
@@ -30,6 +31,8 @@ class LocalPricing : public Pricer {
   double climb(const Problem& problem, const Eigen::VectorXd& z, const RowMatrix& starts,
                const Eigen::VectorXd& signs, double above, Columns& columns) const;
   RowMatrix starts(const Problem& problem, const Eigen::VectorXd& z, Index n_starts);
+  RowMatrix beside(const Problem& problem, const RowMatrix& U, const Eigen::VectorXd& signs,
+                   int effort, Eigen::VectorXd& their_signs);
 
   Random random_;
   int n_threads_;
