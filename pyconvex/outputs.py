@@ -64,7 +64,7 @@ class OutputsTask:
         return replace(self, tasks=tuple(task.at(beta) for task in self.tasks))
 
     def beta_max(self) -> float:
-        """Return the largest dual norm of an output at the best constant prediction."""
+        """Return the largest dual norm of an output at the best free prediction."""
         if not isinstance(self.loss, Softmax):
             return max(task.beta_max() for task in self.tasks)
         Y, problem = np.column_stack([task.y for task in self.tasks]), self.tasks[0].solver.problem

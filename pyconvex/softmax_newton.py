@@ -98,7 +98,8 @@ def newton_steps(
     """
     problem = solvers[0].problem
     linear = problem.decayed.shape[1] + problem.free.shape[1]
-    if sum(neurons.U.size + linear for neurons in state) > MAX_SIZE or not any(map(len, state)):
+    size = sum(neurons.U.size + linear for neurons in state)
+    if size > MAX_SIZE or not any(len(neurons) or neurons.skip.any() for neurons in state):
         return
     classes = [_Class.of(*pair) for pair in zip(solvers, state, strict=True)]
     ends = np.cumsum([0, *(len(one.gradient) for one in classes)])

@@ -60,7 +60,8 @@ class Softmax(Loss):
         for _ in range(_STEPS):
             z = self.multiplier(f + F @ a, y, sample_weight)
             gradient = F.T @ z
-            if (np.abs(gradient) <= _SETTLED * (sizes.T @ np.abs(z)).sum()).all():
+            rounding = _SETTLED * (sizes.T @ np.abs(z)).sum(axis=1, keepdims=True)
+            if (np.abs(gradient) <= rounding).all():
                 break
             p = y - z / sample_weight[:, np.newaxis]
             step = np.linalg.solve(_hessian(F, p, sample_weight), gradient.T.ravel())
