@@ -9,9 +9,9 @@ sets where pyconvex is below the best rival by more than one standard error of t
 "(worse)" those where it is so only by the standard error of the paired differences, a sharper test.
 CPU seconds, all in one process, are for all outer folds.
 
-pyconvex chooses among 50 weight decays down to 0.01 beta_max, and ends paths ten past their best;
-it proves no optimum here (``certificate="local"``). For digits ten are solved to gaps of 1e-2, for
-german 25 down to 0.1 beta_max, since those below take minutes.
+pyconvex chooses among 50 weight decays down to 0.01 beta_max; it proves no optimum here
+(``certificate="local"``). For digits ten are solved to gaps of 1e-2, for german 25 down to 0.1
+beta_max, since those below take minutes.
 """
 
 import argparse
@@ -70,8 +70,7 @@ def load(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def methods(name: str) -> dict[str, Any]:
     """Return an estimator for each method on a set."""
-    common = {"standardize": True, "random_state": 0, "certificate": "local", "patience": 10}
-    common |= EXTRA.get(name, {})
+    common = {"standardize": True, "random_state": 0, "certificate": "local"} | EXTRA.get(name, {})
     if name in REGRESSIONS:
         grid = GridSearchCV(MLPRegressor(max_iter=1000, random_state=0), MLP_GRID)
         return {

@@ -38,7 +38,8 @@ class ConvexReLURegressorCV(Regression, CrossValidated):
     patience : int, optional
         A fold's path ends after so many weight decays without a better score there, once one was
         better than the first; those after it have the score nan and are not chosen. Saves the
-        longest solves, those that overfit. None: all are solved.
+        longest solves, those that overfit; too small a number misses scores that fall and rise
+        again, as on small or categorical data. None: all are solved.
     path_tol : float
         Relative gap of the paths. At 1e-3 outputs are within sqrt(0.002 objective) of the optimal
         ones in the mean square, little beside the noise of a score.
