@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pyconvex.losses import Array, Loss, Softmax
+from pyconvex.losses.line_search import step_length
 
 _SMALL = 1e-12  # singular values below this, relative, are zero
 _STEPS = 100  # of Newton's method
 _CALM = 20  # after so many its curvatures are raised more and more
 _ROUNDING = 8 * np.finfo(float).eps  # of a sum, relative to the sum of absolute values
-_ACCURATE = 0.1  # a search along a line ends where the slope is below this share
-_HALVINGS = 60
 _RECEDING = 1e-7  # slopes along a direction that sum up to less are rounding
 _VANISHED = 1e-9  # a share of its largest size at which a multiplier may be on its way to zero
 
@@ -92,32 +91,11 @@ def best_coefficients(loss: Loss, f: Array, y: Array, sample_weight: Array, F: A
             direction = np.linalg.solve(hessian, gradient)
         except np.linalg.LinAlgError:
             direction = gradient
-        moved = a + _length(loss, at, y, sample_weight, F @ direction) * direction
+        moved = a + step_length(loss, at, y, sample_weight, F @ direction) * direction
         if (moved == a).all() or not np.isfinite(moved).all():
             break
         a = moved
     return best
-
-
-def _length(loss: Loss, f: Array, y: Array, sample_weight: Array, change: Array) -> float:
-    """Return the length of a step along which the loss falls until its slope nearly vanishes."""
-
-    def descent(t: float) -> float:
-        with np.errstate(over="ignore", invalid="ignore"):
-            slope = float(loss.multiplier(f + t * change, y, sample_weight) @ change)
-        return slope if np.isfinite(slope) else -np.inf
-
-    low, high, t = 0.0, np.inf, 1.0
-    enough = _ACCURATE * descent(0.0)
-    if not enough > 0.0:  # all rounding
-        return 0.0
-    for _ in range(_HALVINGS):
-        slope = descent(t)
-        if abs(slope) <= enough:
-            break
-        low, high = (t, high) if slope > 0.0 else (low, t)
-        t = 2.0 * t if np.isinf(high) else 0.5 * (low + high)
-    return t
 
 
 def check_attained(loss: Loss, y: Array, sample_weight: Array, F: Array) -> None:

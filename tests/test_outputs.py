@@ -333,6 +333,19 @@ def test_derivative_of_thresholding(p, c):
     np.testing.assert_allclose(shrunk.change(H[shrunk.active]), slopes[shrunk.active], atol=1e-7)
 
 
+def test_softmax_coefficients_leave_nothing_to_gain():
+    """To rounding, far below what values of the loss could tell: the dual bound rests on it."""
+    rng = np.random.default_rng(0)
+    s = rng.dirichlet(np.ones(200))
+    for size in (1.0, 10.0):
+        columns, scores = rng.standard_normal((200, 4)), size * rng.standard_normal((200, 3))
+        Y = np.eye(3)[rng.integers(3, size=200)]
+        a = Softmax().best_coefficients(scores, Y, s, columns)
+        z = Softmax().multiplier(scores + columns @ a, Y, s)
+        np.testing.assert_allclose(columns.T @ z, 0.0, atol=2e-15)
+        np.testing.assert_allclose(a.sum(axis=1), 0.0, atol=1e-12)
+
+
 def test_softmax_constants():
     Y, s = targets("softmax"), weights / weights.sum()
     scores = 3 * np.random.default_rng(0).standard_normal((14, 3))

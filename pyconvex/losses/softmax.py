@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pyconvex.losses.base import Array, Loss
+from pyconvex.losses.line_search import step_length
 
 _STEPS = 50  # Newton steps towards the best free coefficients
-_SETTLED = 1e-15  # products with multipliers below this, relative, are rounding
+_ROUNDING = 8 * np.finfo(float).eps  # of a sum, relative to the sum of absolute values
+_FLAT = 3  # of these steps may pass without a lower value
 _DAMPING = 1e-13  # of the Hessian, relative to that of the squared loss
-_SMALLEST = 1e-9  # steps below this are not halved
 _SIMPLEX = 1e-8  # rows of targets may miss the sum 1 by this much
 
 
@@ -52,30 +53,29 @@ class Softmax(Loss):
     def best_coefficients(self, f: Array, y: Array, sample_weight: Array, F: Array) -> Array:
         """Return the a (k, n_classes) that minimise the weighted loss of f + F a, F (n_samples, k).
 
-        Newton's method with halved steps; rows of a sum to 0, since what all classes share changes
-        nothing.
+        Newton's method until F^T z is rounding: only then a dual objective is a bound. Rows of a
+        sum to 0, since what all classes share changes nothing.
         """
         a = np.zeros((F.shape[1], f.shape[1]))
-        value, sizes = self.value(f, y, sample_weight), np.abs(F)
+        best, least, value, n_flat, sizes = a, np.inf, np.inf, 0, np.abs(F).T
         for _ in range(_STEPS):
-            z = self.multiplier(f + F @ a, y, sample_weight)
-            gradient = F.T @ z
-            rounding = _SETTLED * (sizes.T @ np.abs(z)).sum(axis=1, keepdims=True)
-            if (np.abs(gradient) <= rounding).all():
-                break
+            at = f + F @ a
+            z = self.multiplier(at, y, sample_weight)
             p = y - z / sample_weight[:, np.newaxis]
+            noise = np.abs(z) + sample_weight[:, np.newaxis] * p * (1.0 - p) * np.abs(at)
+            gradient = F.T @ z
+            excess = float((np.abs(gradient) - _ROUNDING * (sizes @ noise)).max(initial=-1.0))
+            if excess < least:
+                best, least = a, excess
+            previous, value = value, self.value(at, y, sample_weight)
+            n_flat = n_flat + 1 if value >= previous else 0
+            if excess <= 0.0 or n_flat == _FLAT:
+                break
             step = np.linalg.solve(_hessian(F, p, sample_weight), gradient.T.ravel())
             step = step.reshape(a.T.shape).T
             step -= step.mean(axis=1, keepdims=True)
-            moved = self.value(f + F @ (a + step), y, sample_weight)
-            while moved > value and np.abs(step).max() > _SMALLEST:
-                step = 0.5 * step
-                moved = self.value(f + F @ (a + step), y, sample_weight)
-            a = a + step
-            if moved >= value:  # the last step was rounding, in the objective if not in the sums
-                break
-            value = moved
-        return a
+            a = a + step_length(self, at, y, sample_weight, F @ step) * step
+        return best
 
     def block(self, f: Array, k: int) -> "SoftmaxBlock":
         """Return the loss as a function of the output of class k, the others fixed."""
