@@ -3,7 +3,7 @@
 import pytest
 
 import machine
-from sizes import Sizes
+from sizes import ONCE, Sizes
 
 
 def pytest_addoption(parser):
@@ -44,10 +44,13 @@ def n_threads(request):
 
 
 @pytest.fixture
-def clock(benchmark):
+def clock(benchmark, request):
     """Time calls of a function, a warm-up (numba compiles) and all set-up off the clock."""
 
-    def run(function, *arguments, warm_up=None, rounds=3, **keywords):
+    parameters = getattr(request.node, "callspec", None)
+    usual = 1 if parameters is not None and parameters.params.get("size") in ONCE else 3
+
+    def run(function, *arguments, warm_up=None, rounds=usual, **keywords):
         (warm_up or (lambda: function(*arguments, **keywords)))()
         return benchmark.pedantic(function, arguments, keywords, rounds=rounds, iterations=1)
 

@@ -53,6 +53,9 @@ PATH = Sizes(("s1",), ("breast_cancer", "diabetes"))
 PREDICT = Sizes(((10_000, 20, 50),), ((100_000, 50, 200),))  # rows, features, neurons
 PRICING = Sizes(((100, 4), (1000, 3)), ((50, 5), (300, 4)))
 
+# Solves of 20 seconds or more are timed once, others several times.
+ONCE = {"digits", "1000x6", (5000, 50, 1000, 0.01), (5000, 50, 100_000, 0.1)}
+
 # Memory: what is streamed; a group lasso also for rivals; a network on many rows.
 STREAM = Sizes(((1000, 3),), ((3000, 3),))
 MEMORY_LASSO = Sizes(((1000, 20, 500, 0.1),), ((2000, 100, 2000, 0.1),))
