@@ -99,6 +99,10 @@ TWINS = [
     ("pyconvex/backends/jit_neuron.py", "cpp/src/neuron.hpp", {
         "MOVING": "kMoving", "FLOAT": "kFloat", "ROUNDING": "kRounding", "RELEASE": "kRelease",
     }),
+    ("pyconvex/backends/jit_neuron.py", "cpp/src/neuron.cpp", {
+        "AFRESH": "kAfresh", "NEAR": "kNear",
+    }),
+    ("pyconvex/backends/jit_face.py", "cpp/src/face.cpp", {"DEPENDENT": "kDependent"}),
     ("pyconvex/backends/jit_linear.py", "cpp/src/linear.cpp", {"DEPENDENT": "kDependent"}),
     ("pyconvex/backends/jit_newton.py", "cpp/src/newton.cpp", {"VANISHED": "kVanished"}),
     ("pyconvex/backends/jit_hull.py", "cpp/src/hull.cpp", {"FLAT": "kFlat"}),

@@ -4,8 +4,8 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
+from .jit_face import shrink, unpack_bits
 from .jit_linear import centre, make_linear
-from .jit_neuron import shrink, unpack_bits
 
 _ROWS = 1024  # gathered or converted to doubles at a time: they stay in the cache
 

@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from .jit_neuron import shrink
+from .jit_face import shrink
 
 DEPENDENT = 1e-12  # a column that leaves less of itself, relative, depends on those before it
 

@@ -3,143 +3,33 @@
 import numpy as np
 from numba import njit
 
+from .jit_face import (
+    append_row,
+    coefficients,
+    count_tight,
+    face_basis,
+    face_minimiser,
+    penalised_dot,
+    project_face,
+    reject,
+)
+
 GATED, FIXED, CROSSING = 0, 1, 2  # masks without cones; cones that hold; cones that may be left
 
 MOVING = 1e-11  # a row whose preactivation changes less than this, relative, does not move
 FLOAT = 1e-14  # a preactivation may be off by this much, relative to the weights
 ROUNDING = 1e-13  # a sum may be off by this much, relative to the sum of absolute values
-DEPENDENT = 1e-12  # less of a row is left outside the span of others: rounding
 RELEASE = 1e-9  # multipliers may violate their box by this much, relative
 
-
-@njit(cache=True, nogil=True)
-def resting(length, u):
-    """Change of a unit row's preactivation that is rounding, for a step of a length from u."""
-    return MOVING * length + FLOAT * np.sqrt(np.dot(u, u))
+AFRESH = 16  # moves until the preactivations are computed afresh
+NEAR = 4.0  # most searches end at 1, the minimiser of the first piece
+FAR = np.finfo(np.float64).max
 
 
 @njit(cache=True, nogil=True)
-def row_norms(X):
-    """Euclidean norms of the rows."""
-    norms = np.empty(X.shape[0])
-    for i in range(X.shape[0]):
-        norms[i] = np.sqrt(np.dot(X[i], X[i]))
-    return norms
-
-
-@njit(cache=True, nogil=True)
-def unpack_bits(packed, n_samples):
-    """Packed patterns (m, words) as booleans (m, n_samples)."""
-    bits = np.empty((packed.shape[0], n_samples), np.bool_)
-    one = np.uint64(1)
-    for g in range(packed.shape[0]):
-        for i in range(n_samples):
-            bits[g, i] = (packed[g, i // 64] >> np.uint64(i % 64)) & one != 0
-    return bits
-
-
-@njit(cache=True, nogil=True)
-def count_tight(tight):
-    """Count the tight rows in a list padded with -1."""
-    count = 0
-    while count < tight.shape[0] and tight[count] >= 0:
-        count += 1
-    return count
-
-
-@njit(cache=True, nogil=True)
-def masked_gram(X, on, tight, curvature):
-    """Sum of curvature[i] x_i x_i^T over the rows that are on and not tight, shape (p, p)."""
-    mask = on.copy()
-    for k in range(count_tight(tight)):
-        mask[tight[k]] = False
-    rows = X[mask]
-    return np.dot(rows.T * curvature[mask], rows)
-
-
-@njit(cache=True, nogil=True)
-def face_basis(X, tight, n_tight, free_bias):
-    """Basis B (p, f) of {u : x_k . u = 0 on the tight rows} and the triangle of the rows' QR.
-
-    The penalised coordinates of B are orthonormal, except that with a free bias and no tight
-    row the last column is the unpenalised axis itself.
-    """
-    p = X.shape[1]
-    if n_tight == 0:
-        return np.eye(p), np.zeros((p, 0)), np.zeros((0, 0))
-    stacked = np.zeros((p, n_tight + p))
-    for j in range(n_tight):
-        stacked[:, j] = X[tight[j]]
-    for j in range(p):
-        stacked[j, n_tight + j] = 1.0
-    Q, R = np.linalg.qr(stacked)
-    for j in range(n_tight):
-        if abs(R[j, j]) <= DEPENDENT * np.sqrt(np.dot(X[tight[j]], X[tight[j]])):
-            R[j, j] = np.inf  # a row that depends on those before it: its coefficient is zero
-    basis = np.ascontiguousarray(Q[:, n_tight:])
-    if free_bias:  # (I - b b^T)^(-1/2) restores orthonormality without the bias coordinate
-        b = basis[p - 1].copy()
-        bb = np.dot(b, b)
-        if bb > 0.0:
-            basis += np.outer(np.dot(basis, b), b) * ((1.0 / np.sqrt(1.0 - bb) - 1.0) / bb)
-    return basis, np.ascontiguousarray(Q[:, :n_tight]), np.ascontiguousarray(R[:n_tight, :n_tight])
-
-
-@njit(cache=True, nogil=True)
-def shrink(M, c, beta, start):
-    """Argmin over v of v^T M v / 2 - c^T v + beta ||v||.
-
-    The norm rho of the solution solves ||(rho M + beta I)^-1 c|| = 1. One over that norm is a
-    concave increasing function of rho, so Newton's method converges from the left unguarded.
-    """
-    f = c.shape[0]
-    if np.sqrt(np.dot(c, c)) <= beta:
-        return np.zeros(f)
-    rho = start
-    x = c
-    for _ in range(60):
-        A = rho * M
-        for j in range(f):
-            A[j, j] += beta
-        x = np.linalg.solve(A, c)
-        norm = np.sqrt(np.dot(x, x))
-        slope = np.dot(x, np.linalg.solve(A, np.dot(M, x))) / norm**3
-        step = (1.0 - 1.0 / norm) / slope
-        if rho + step < 0.0:
-            step = -rho
-        rho += step
-        if abs(step) <= 1e-9 * rho:  # quadratic convergence: the next would be rounding
-            break
-    return x * rho
-
-
-@njit(cache=True, nogil=True)
-def face_minimiser(H, q, basis, ridge, beta, unpenalised, size):
-    """Minimiser over the face spanned by ``basis``; ``size`` is the present norm (a start)."""
-    c = np.dot(basis.T, q)
-    f = c.shape[0]
-    if ridge > 0.0:
-        return np.dot(basis, c / ridge)
-    M = np.dot(basis.T, np.dot(H, basis))
-    if not unpenalised:
-        return np.dot(basis, shrink(M, c, beta, size))
-    corner = M[f - 1, f - 1]
-    if corner <= 0.0:
-        return np.zeros(basis.shape[0])
-    m = M[: f - 1, f - 1].copy()
-    inner = M[: f - 1, : f - 1] - np.outer(m, m) / corner
-    w = shrink(inner, c[: f - 1] - m * (c[f - 1] / corner), beta, size)
-    v = np.empty(f)
-    v[: f - 1] = w
-    v[f - 1] = (c[f - 1] - np.dot(m, w)) / corner
-    return np.dot(basis, v)
-
-
-@njit(cache=True, nogil=True)
-def penalised_dot(u, v, free_bias):
-    """Inner product without the bias coordinate where that one is unpenalised."""
-    p = u.shape[0] - 1 if free_bias else u.shape[0]
-    return np.dot(u[:p], v[:p])
+def resting(length, size):
+    """Change of a unit row's preactivation that is rounding, for a step from u of norm ``size``."""
+    return MOVING * length + FLOAT * size
 
 
 @njit(cache=True, nogil=True)
@@ -167,10 +57,56 @@ def norm_slope(beta, uu, up, pp, t):
     return beta * (up + t * pp) / norm
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def kink_times(a, b, on, norms, still):
+    """When each row meets its kink, given preactivations a and their rates b (inf: never).
+
+    ``still`` is the rate of a unit row that is rounding.
+    """
+    times = np.empty(a.shape[0])
+    for i in range(a.shape[0]):
+        side = 2.0 * on[i] - 1.0
+        approach, away = -side * b[i], side * a[i]
+        t = (away if away > 0.0 else 0.0) / approach  # in any case: a branch bars SIMD
+        times[i] = t if approach > still * norms[i] else np.inf
+    return times
+
+
 @njit(cache=True, nogil=True)
-def line_search(
-    a, b, on, is_tight, moving, curvature, slopes, slope, curve, beta, uu, up, pp, mode
-):
+def sift_down(heap, count, times, k):
+    """Let the row at place k of a heap ordered by times, then rows, sink to where it belongs."""
+    row = heap[k]
+    while 2 * k + 1 < count:
+        child = 2 * k + 1
+        if child + 1 < count and earlier(times, heap[child + 1], heap[child]):
+            child += 1
+        if earlier(times, row, heap[child]):
+            break
+        heap[k] = heap[child]
+        k = child
+    heap[k] = row
+
+
+@njit(cache=True, nogil=True)
+def earlier(times, i, j):
+    """Whether row i comes before row j."""
+    return times[i] < times[j] or (times[i] == times[j] and i < j)
+
+
+@njit(cache=True, nogil=True)
+def collect_kinks(times, above, upto, heap):
+    """Heap the rows that meet their kinks in a range of time: few are ever needed. Their number."""
+    count = 0
+    for i in range(times.shape[0]):
+        heap[count] = i  # in any case: branches are mispredicted
+        count += (times[i] > above) & (times[i] <= upto)
+    for k in range(count // 2 - 1, -1, -1):
+        sift_down(heap, count, times, k)
+    return count
+
+
+@njit(cache=True, nogil=True)
+def line_search(a, b, on, times, curvature, slopes, slope, curve, beta, uu, up, pp, mode):
     """First local minimum of the objective along u + t p, and the row it stops at (-1: none).
 
     ``a`` and ``b`` are the preactivations of u and p, ``slope + t curve`` is the derivative
@@ -178,25 +114,18 @@ def line_search(
     is crossed (the row's bit flips in ``on``), a convex one ends the search once the slope is
     no longer negative. Without CROSSING every kink is a wall.
     """
-    n = a.shape[0]
-    kinks = np.empty(n)
-    rows = np.empty(n, np.int64)
-    n_kinks = 0
-    for i in range(n):
-        if is_tight[i]:
-            continue
-        if mode != GATED and abs(b[i]) > moving[i] and (b[i] < 0.0) == on[i]:
-            kinks[n_kinks] = max(a[i] if on[i] else -a[i], 0.0) / abs(b[i])
-            rows[n_kinks] = i
-            n_kinks += 1
-    order = np.argsort(kinks[:n_kinks])
-    low = 0.0
-    if slope + norm_slope(beta, uu, up, pp, 0.0) >= 0.0 and (
-        n_kinks == 0 or kinks[order[0]] > 0.0 or mode != CROSSING
-    ):
+    kinks = np.empty(times.shape[0] + 1, np.int64)
+    count, seen, low = collect_kinks(times, -1.0, NEAR, kinks), NEAR, 0.0
+    kink_here = count > 0 and times[kinks[0]] <= 0.0
+    if slope + norm_slope(beta, uu, up, pp, 0.0) >= 0.0 and not (kink_here and mode == CROSSING):
         return 0.0, -1
-    for k in range(n_kinks):
-        t, i = kinks[order[k]], rows[order[k]]
+    while True:
+        if count == 0:
+            if seen == FAR or slope + seen * curve + norm_slope(beta, uu, up, pp, seen) >= 0.0:
+                break
+            count, seen = collect_kinks(times, seen, FAR, kinks), FAR
+            continue
+        t, i = times[kinks[0]], kinks[0]
         if slope + t * curve + norm_slope(beta, uu, up, pp, t) >= 0.0 and t > low:
             return first_zero(slope, curve, beta, uu, up, pp, low, t), -1
         if mode == FIXED:
@@ -208,6 +137,9 @@ def line_search(
             return t, i
         slope, curve, low = new_slope, new_curve, t
         on[i] = not on[i]
+        count -= 1
+        kinks[0] = kinks[count]
+        sift_down(kinks, count, times, 0)
     high = max(1.0, 2.0 * low)
     if slope + 1e12 * curve + norm_slope(beta, uu, up, pp, 1e12) <= 0.0:
         return low, -1  # flat to rounding beyond the last kink
@@ -217,20 +149,15 @@ def line_search(
 
 
 @njit(cache=True, nogil=True)
-def worst_multiplier(tight, n_tight, gradient, Q, R, slopes, on, norms, held, mode):
+def worst_multiplier(tight, mu, slopes, on, norms, held, mode):
     """Position in ``tight`` of the row most worth releasing, its side and the violation.
 
-    With gradient = sum_k mu_k x_k the point is optimal across the adjacent cells iff
+    With a gradient sum_k mu_k x_k the point is optimal across the adjacent cells iff
     slopes_k <= mu_k <= 0; in a cell that may not be left only its own side counts. Rows that
     are held were released since the last move, in vain.
     """
-    mu = np.dot(Q.T, gradient)
-    for j in range(n_tight - 1, -1, -1):
-        for k in range(j + 1, n_tight):
-            mu[j] -= R[j, k] * mu[k]
-        mu[j] /= R[j, j]
     worst, where, side = 0.0, -1, False
-    for j in range(n_tight):
+    for j in range(mu.shape[0]):
         k = tight[j]
         if held[k]:
             continue
@@ -292,58 +219,59 @@ def descend(
     """
     n, p = X.shape
     n_tight = count_tight(tight)
+    Q, R, n_spanned = np.zeros((p, p)), np.zeros((p, p)), 0  # of the tight rows, see append_row
+    basis, new_face = np.zeros((0, 0)), True  # of the face; not used with a ridge
     held = np.zeros(n, np.bool_)
-    is_tight = np.zeros(n, np.bool_)
-    for j in range(n_tight):
-        is_tight[tight[j]] = True
-    a = np.dot(X, u)
-    q = np.zeros(p)
-    for i in range(n):
-        if on[i] and not is_tight[i]:
-            q += slopes[i] * X[i]
-    before = on.copy()
+    pulls = slopes * on  # of the rows in the sums
+    pulls[tight[:n_tight]] = 0.0
+    q = np.dot(pulls, X)
     noise = ROUNDING * np.dot(np.abs(slopes), norms)  # of q
+    a = np.dot(X, u)
+    before = on.copy()
+    n_moves = 0
     for step in range(max_steps):
         if stop[0]:
             return step
-        basis, Q, R = face_basis(X, tight, n_tight, free_bias)
+        while n_spanned < n_tight:
+            append_row(Q, R, n_spanned, X[tight[n_spanned]])
+            n_spanned += 1
         size = np.sqrt(penalised_dot(u, u, free_bias))
         bias_only = free_bias and n_tight == 0
-        target = face_minimiser(H, q, basis, ridge, beta, bias_only, size)
+        if ridge > 0.0:
+            target = project_face(Q, n_spanned, q, free_bias) / ridge
+        else:
+            if new_face:
+                basis, new_face = face_basis(X, tight, n_tight, free_bias), False
+            target = face_minimiser(H, q, basis, beta, bias_only, size)
         sliding = bias_only and ridge > 0.0 and bias_first(q, u, target, noise)
         left = penalised_dot(target, target, free_bias)
         if not np.any(target) or (ridge > 0.0 and not sliding and ridge * np.sqrt(left) <= noise):
             u[:] = 0.0  # straight to the apex: no kink lies in between
             return step
-        direction = target - u
-        direction -= np.dot(Q, np.dot(Q.T, direction))  # u has drifted off the face by rounding
-        length = np.sqrt(np.dot(direction, direction))
+        direction = reject(Q, n_spanned, target - u)  # u has drifted off the face by rounding
+        length, distance = np.sqrt(np.dot(direction, direction)), np.sqrt(np.dot(u, u))
         if n_tight == p - 1:  # a ray: rows that seem to move are rounding, but for the apex
             if np.dot(target, u) <= 0.0:
                 u[:] = 0.0
                 return step
             u[:] = target
             a = np.dot(X, u)
-        elif length > ROUNDING * np.sqrt(np.dot(u, u)):
-            uu, up = size * size, penalised_dot(u, direction, free_bias)
+        elif length > ROUNDING * distance:
+            up = penalised_dot(u, direction, free_bias)
             pp = penalised_dot(direction, direction, free_bias)
+            slope, curve = ridge * up - np.dot(q, direction), ridge * pp
+            if ridge == 0.0:  # else H is zero
+                Hd = np.dot(H, direction)
+                slope += np.dot(u, Hd)
+                curve += np.dot(direction, Hd)
             b = np.dot(X, direction)
+            b[tight[:n_tight]] = 0.0
+            times = np.zeros(0)
+            if mode != GATED:
+                times = kink_times(a, b, on, norms, resting(length, distance))
             before[:] = on
             t, row = line_search(
-                a,
-                b,
-                on,
-                is_tight,
-                resting(length, u) * norms,
-                curvature,
-                slopes,
-                ridge * up + np.dot(np.dot(H, direction), u) - np.dot(q, direction),
-                ridge * pp + np.dot(np.dot(H, direction), direction),
-                beta,
-                uu,
-                up,
-                pp,
-                mode,
+                a, b, on, times, curvature, slopes, slope, curve, beta, size * size, up, pp, mode
             )
             same_cell = not sliding
             for i in range(n):
@@ -353,7 +281,11 @@ def descend(
             # Inside the cell t = 1 is exact: for short directions rounding would say anything.
             arrived = row < 0 and (abs(t - 1.0) < 1e-6 or (same_cell and t > 0.0))
             u[:] = target if arrived else u + t * direction
-            a = np.dot(X, u)
+            n_moves += 1
+            if n_moves % AFRESH == 0:
+                a = np.dot(X, u)
+            else:
+                a += (1.0 if arrived else t) * b
             if t > 0.0:
                 held[:] = False
             if row >= 0:
@@ -361,23 +293,22 @@ def descend(
                     switch(X[row], slopes[row], curvature[row], -1.0, q, H)
                 tight[n_tight] = row
                 n_tight += 1
-                is_tight[row] = True
+                new_face = True
                 continue
             if t > 0.0 and not arrived:
                 continue  # in another cell, whose minimiser is elsewhere
         if penalised_dot(u, u, free_bias) == 0.0 or n_tight == 0:
             return step
         gradient, scale = cone_gradient(H, q, u, ridge, beta, free_bias)
-        worst, where, side = worst_multiplier(
-            tight, n_tight, gradient, Q, R, slopes, on, norms, held, mode
-        )
+        mu = coefficients(Q, R, n_tight, gradient)
+        worst, where, side = worst_multiplier(tight, mu, slopes, on, norms, held, mode)
         if not worst > RELEASE * scale:  # nor where it is NaN
             return step
         row = tight[where]
         tight[where : n_tight - 1] = tight[where + 1 : n_tight].copy()
         n_tight -= 1
         tight[n_tight] = -1
-        is_tight[row] = False
+        n_spanned, new_face = where, True
         held[row] = True
         on[row] = side
         if side:

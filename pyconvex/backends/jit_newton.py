@@ -3,17 +3,9 @@
 import numpy as np
 from numba import njit
 
+from .jit_face import count_tight, face_basis, penalised_dot
 from .jit_linear import centre, linear_penalty
-from .jit_neuron import (
-    CROSSING,
-    FIXED,
-    GATED,
-    count_tight,
-    face_basis,
-    norm_slope,
-    penalised_dot,
-    resting,
-)
+from .jit_neuron import CROSSING, FIXED, GATED, norm_slope, resting
 
 VANISHED = 1e-7  # a neuron that a step shrinks by this factor was on its way to zero,
 NOTHING = 1e-12  # or one that a step halves and leaves at less, relative to the largest
@@ -79,7 +71,7 @@ def face_direction(
     offsets = np.zeros(m + 1, np.int64)
     bases = np.zeros((m, p, p))
     for j in range(m):
-        B, _, _ = face_basis(X, tight[j], count_tight(tight[j]), free_bias)
+        B = face_basis(X, tight[j], count_tight(tight[j]), free_bias)
         bases[j, :, : B.shape[1]] = B
         offsets[j + 1] = offsets[j] + B.shape[1]
     rest = offsets[m]
@@ -254,7 +246,8 @@ def joint_line_search(
                 where[count] = j * n
                 count += 1
             continue
-        moving = resting(np.sqrt(np.dot(directions[j], directions[j])), U[j])
+        length = np.sqrt(np.dot(directions[j], directions[j]))
+        moving = resting(length, np.sqrt(np.dot(U[j], U[j])))
         is_tight = np.zeros(n, np.bool_)
         for k in range(count_tight(tight[j])):
             is_tight[tight[j, k]] = True

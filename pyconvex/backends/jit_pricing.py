@@ -3,7 +3,8 @@
 import numpy as np
 from numba import njit
 
-from .jit_neuron import CROSSING, descend, penalised_dot, row_norms, unpack_bits
+from .jit_face import penalised_dot, row_norms, unpack_bits
+from .jit_neuron import CROSSING, descend
 
 
 @njit(cache=True, nogil=True)

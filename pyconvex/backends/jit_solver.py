@@ -3,8 +3,9 @@
 import numpy as np
 from numba import njit
 
+from .jit_face import masked_gram, penalised_dot, row_norms, unpack_bits
 from .jit_linear import centre, descend_linear, make_linear
-from .jit_neuron import CROSSING, GATED, descend, masked_gram, penalised_dot, row_norms, unpack_bits
+from .jit_neuron import CROSSING, GATED, descend
 from .jit_newton import neuron_output, newton, newton_work, objective
 
 # A gated joint step that gains less of what it promised: a neuron shrinks to nothing and stops
