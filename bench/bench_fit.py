@@ -38,7 +38,7 @@ def test_certified_fit(size, backend, n_threads, clock, benchmark):
     control = {"n_threads": n_threads, "backend": backend}
     if "beta" not in settings:
         settings["beta"] = 0.01 * pyconvex.beta_max(X, y, bias="none", **control)
-    settings |= {"certificate": "global", "random_state": 0} | control
+    settings |= {"certificate": "global", "random_state": 0, "time_limit": None} | control
     few = settings | {"tol": 1e-2}
     fit = fit_on_the_clock(
         clock, benchmark, X, y, settings, lambda: pyconvex.fit(X[:100], y[:100], **few)

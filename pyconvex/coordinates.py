@@ -110,6 +110,14 @@ class Coordinates:
             weights = weights / self.scale
         return weights, bias - weights @ self.mean
 
+    def skips_to_user(self, skips: Array) -> tuple[Array, Array]:
+        """Return skip connections (n_features, c) and constants (c,) of the solver's features."""
+        rows = skips.T
+        if self.ones:
+            rows = np.column_stack([rows, np.zeros(len(rows))])
+        weights, constants = self.to_user(rows)
+        return weights.T, constants
+
     def standardized(self, weights: Array, bias: Array) -> tuple[Array, Array]:
         """Return weights and biases of the features that weight decay is about.
 

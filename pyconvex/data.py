@@ -26,14 +26,17 @@ def is_sparse(value: Any) -> bool:
     return hasattr(value, "tocsr") and hasattr(value, "toarray")
 
 
-def _to_dense(value: Any, name: str) -> Any:
+_SPARSE = "train gated networks (model='gated_relu', cones=False), which keep X sparse"
+
+
+def to_dense(value: Any, name: str, remedy: str = _SPARSE) -> Any:
     """Return a sparse matrix as an array if that is small."""
     size = 8 * math.prod(value.shape)
     if size > MAX_DENSE:
         raise ValueError(
             f"{name} is sparse and would take {size / 2**30:.1f} GiB as a dense array, more than "
             f"{MAX_DENSE / 2**30:.0f} GiB: reduce its features, e.g. by sklearn's TruncatedSVD, or "
-            "train gated networks (model='gated_relu', cones=False), which keep X sparse"
+            f"{remedy}"
         )
     return value.toarray()
 
@@ -106,7 +109,7 @@ def check_matrix(
 
     ``single``: keep float32.
     """
-    array = _to_float(_to_dense(X, name) if is_sparse(X) else X, name, single)
+    array = _to_float(to_dense(X, name) if is_sparse(X) else X, name, single)
     if array.ndim != 2:
         remedy = "flatten the other dimensions"
         if array.ndim == 1:

@@ -33,11 +33,13 @@ def decode(
     skip, intercept = None, neurons.intercept
     if problem.skip is not None:
         U, signs, linear = _unfolded(problem, U, signs, gates is None)
-        skip, lost = problem.skip.to_features(neurons.skip)
-        skip = skip + linear[: len(skip)]
-        intercept += float(linear[len(skip) :].sum()) - lost
+        skip, (lost,) = problem.skip.to_features(neurons.skip[:, np.newaxis])
+        skip[:, 0] += linear[: len(skip)]
+        intercept += float(linear[len(skip) :].sum()) - float(lost)
         if np.linalg.norm(skip) <= _NOTHING * problem.norms(U).sum():
             skip = np.zeros_like(skip)
+        skip, (moved,) = coordinates.skips_to_user(skip)
+        skip, intercept = skip[:, 0], intercept + float(moved)
     roots = np.sqrt(problem.norms(U))
     weights, bias = coordinates.to_user(U / roots[:, np.newaxis])
     gate_weights = gate_bias = None
@@ -45,10 +47,6 @@ def decode(
         chosen = gates[:, neurons.pattern].T
         gate_weights = chosen[:, : weights.shape[1]]
         gate_bias = chosen[:, -1] if coordinates.ones else np.zeros(len(chosen))
-    if skip is not None:
-        as_neuron = np.append(skip, 0.0) if coordinates.ones else skip
-        (skip,), (moved,) = coordinates.to_user(as_neuron[np.newaxis])
-        intercept += float(moved)
     return Network(weights, bias, signs * roots, intercept, gate_weights, gate_bias, skip)
 
 
@@ -132,8 +130,11 @@ def encode(
         pattern = np.array([index.get(row.tobytes(), -1) for row in bits], dtype=np.int64)
         used &= pattern >= 0
         if solver.mode == solver.kernels.GATED:  # the sign is absorbed, one neuron per gate
-            U, signs = U * signs[:, np.newaxis], np.ones(len(U))
-            used &= np.isin(np.arange(len(U)), np.unique(pattern, return_index=True)[1])
+            signed = U[used] * signs[used, np.newaxis]
+            pattern, place = np.unique(pattern[used], return_inverse=True)
+            U, signs = np.zeros((len(pattern), U.shape[1])), np.ones(len(pattern))
+            np.add.at(U, place, signed)
+            used = problem.norms(U) > 0.0
     tight = np.full((int(used.sum()), U.shape[1]), -1)
     skip = start.skip
     if network.skip is not None and problem.decayed.shape[1]:

@@ -21,7 +21,8 @@ from pyconvex.data import (
     check_tol,
 )
 from pyconvex.fitted import Fit, solve_task
-from pyconvex.losses import Array, Loss, Squared, check_loss
+from pyconvex.linear import check_all_attained
+from pyconvex.losses import Array, Loss, Squared, check_columns, check_loss
 from pyconvex.monitor import Monitor, Record
 from pyconvex.network import Network
 from pyconvex.nuclear import NuclearTask
@@ -96,8 +97,8 @@ def fit(
         that neurons only bend what a linear fit leaves. "decayed": beta ||c|| is added to the
         objective, and a skip connection that is not worth it is zero; where ReLU neurons have
         free biases it takes the place of those that are on everywhere. With ``standardize`` c
-        belongs to the standardised features. Several outputs: one c each, whose norms add up;
-        gated networks then have none.
+        belongs to the standardised features. Several outputs: one c each, whose norms add up.
+        Sparse X becomes dense for it, up to 1 GiB.
     patterns : {"auto", "all"}, int or PatternSet
         "auto": all patterns, by column generation (gated: 1000 Gaussian draws). "all": list them
         first (`pyconvex.enumerate_patterns` of X, with its ones column where there is a bias):
@@ -274,8 +275,10 @@ def _several(first: Task, Y: Array, loss: Loss, sample_weight: ArrayLike | None)
     """Return the task of several outputs, given that of one over the same data."""
     weights = check_sample_weight(sample_weight, len(Y))
     Y = Y if weights is None else Y[weights > 0.0]
-    if first.solver.problem.skip is not None and first.gated:
-        raise ValueError("skip with several outputs needs model='relu': pass skip='none'")
+    problem = first.solver.problem
+    check_columns(loss, Y, intercept=problem.intercept)
+    if problem.skip is not None and problem.skip.free:
+        check_all_attained(loss, Y, problem.sample_weight, problem.at_samples(problem.free))
     return NuclearTask.of(first, Y, loss) if first.gated else OutputsTask.of(first, Y, loss)
 
 

@@ -57,10 +57,13 @@ class Skip:
         columns = np.ascontiguousarray(np.sqrt(n) * U[:, kept])
         return cls(columns, transform, mean, True)
 
-    def to_features(self, coef: Array) -> tuple[Array, float]:
-        """Return the features' coefficients, and what the output loses by the mean."""
+    def to_features(self, coef: Array) -> tuple[Array, Array]:
+        """Return the features' coefficients, and what each output loses by the mean.
+
+        ``coef`` has shape (k, n_outputs).
+        """
         weights: Array = self.transform @ coef
-        return weights, float(self.mean @ weights)
+        return weights, self.mean @ weights
 
 
 def best_coefficients(loss: Loss, f: Array, y: Array, sample_weight: Array, F: Array) -> Array:
@@ -113,8 +116,17 @@ def check_attained(loss: Loss, y: Array, sample_weight: Array, F: Array) -> None
         raise _not_attained(loss)
 
 
-def check_attained_by_classes(loss: Softmax, Y: Array, sample_weight: Array, F: Array) -> None:
-    """Do the same for the softmax: targets (n_samples, n_classes) are shares of the classes."""
+def check_all_attained(loss: Loss, Y: Array, sample_weight: Array, F: Array) -> None:
+    """Do the same for targets (n_samples, n_outputs)."""
+    if isinstance(loss, Softmax):
+        _check_attained_by_classes(loss, Y, sample_weight, F)
+        return
+    for y in np.ascontiguousarray(Y.T):
+        check_attained(loss, y, sample_weight, F)
+
+
+def _check_attained_by_classes(loss: Softmax, Y: Array, sample_weight: Array, F: Array) -> None:
+    """Do the same for the softmax, whose targets are shares of the classes."""
     f = F @ loss.best_coefficients(np.zeros_like(Y), Y, sample_weight, F)
     z = loss.multiplier(f, Y, sample_weight)
     shares = Y - z / sample_weight[:, np.newaxis]

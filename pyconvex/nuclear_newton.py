@@ -1,12 +1,14 @@
 """Dual augmented Lagrangian with Newton-CG steps for sums of nuclear norms on masked rows."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyconvex.doubles import preactivations, pull_back
+from pyconvex.dual_linear import DualLinear, size_of
 from pyconvex.losses import Array
 from pyconvex.monitor import Monitor
 from pyconvex.nuclear_problem import NuclearProblem
@@ -31,11 +33,15 @@ _MAX_PRODUCTS = 500  # of conjugate gradients in one step
 
 @dataclass(frozen=True)
 class NuclearState:
-    """Weights U_g (k, p, c) of the groups ``active``, the constants (c,), and their figures."""
+    """Weights U_g (m, p, c) of the groups ``active``, and their figures.
+
+    ``shifts`` (k, c) are the coefficients of the free columns, ``skips`` (q, c) of decayed ones.
+    """
 
     active: NDArray[np.int64]
     U: Array
-    intercept: Array
+    shifts: Array
+    skips: Array
     objective: float
     n_neurons: int
 
@@ -47,11 +53,11 @@ class Iterate:
     Z: Array
     gradients: Array  # X^T D_g Z, (n_patterns, p, c)
     U: Array
-    intercept: Array
+    coef: Array  # of the linear part's columns
     sigma: float
     shrunk: Shrunk
-    next_intercept: Array
-    outputs: Array
+    next_coef: Array
+    outputs: Array  # without free columns
     error: Array
 
 
@@ -108,7 +114,7 @@ class NuclearNewton:
                     return best, dual, proof, status
                 if (step > 0 and self._solved(at)) or not self._newton(at, monitor):
                     break
-            at.U, at.intercept = self._next_weights(at), at.next_intercept
+            at.U, at.coef = self._next_weights(at), at.next_coef
             at.sigma *= _FAST_GROWTH if step <= _FEW else _GROWTH
             self._move(at, at.Z, self.gradients(at.Z))
             idle = 0 if gap < 0.9 * last else idle + 1
@@ -118,44 +124,45 @@ class NuclearNewton:
     def gradients(self, Z: Array) -> Array:
         """Return X^T D_g Z for all groups, (n_patterns, p, c)."""
         columns = [
-            gate_gradients(self.kernels, self.problem.X, self.packed, z, self.n_threads)
+            gate_gradients(self.kernels, self.problem.one.X, self.packed, z, self.n_threads)
             for z in np.ascontiguousarray(Z.T)
         ]
         return np.stack(columns, axis=2)
 
-    def norm(self, Z: Array) -> float:
-        """Return the largest singular value of all X^T D_g Z."""
-        return float(np.linalg.norm(self.gradients(Z), 2, axis=(1, 2)).max())
+    def norm(self, Z: Array, gradients: Array | None = None) -> float:
+        """Return the largest singular value of all X^T D_g Z, or what a decayed skip has more."""
+        gradients = self.gradients(Z) if gradients is None else gradients
+        norm = float(np.linalg.norm(gradients, 2, axis=(1, 2)).max())
+        return max(norm, self.problem.skip_norm(Z))
 
     def _start(self, state: NuclearState | None) -> Iterate:
         problem = self.problem
         n, c = problem.Y.shape
-        U = np.zeros((len(self.packed), problem.X.shape[1], c))
-        intercept = np.zeros(c)
+        U = np.zeros((len(self.packed), problem.one.X.shape[1], c))
+        coef = np.zeros((self._linear.columns.shape[1], c))
         F = np.zeros((n, c))
         if state is not None:
-            U[state.active], intercept = state.U, state.intercept
-            F = self.outputs(state.U, state.active)
-        Z = problem.multiplier(F + problem.best_shifts(F))
+            U[state.active] = state.U
+            coef = np.concatenate([state.shifts / size_of(problem.one), state.skips])
+            F = self.outputs(state.U, state.active, state.skips)
+        Z = problem.multiplier(problem.shifted(F))
         norm = self.norm(Z)
-        Z = problem.inside(min(1.0, problem.beta / norm if norm > 0.0 else 1.0) * Z)
+        Z = problem.inside(min(1.0, problem.one.beta / norm if norm > 0.0 else 1.0) * Z)
         sigma = _START * n * (_WARM if state is not None and len(state.active) else 1.0)
-        at = Iterate(Z, U, U, intercept, sigma, shrink(U[:0], 0.0), intercept, F, F)
+        at = Iterate(Z, U, U, coef, sigma, shrink(U[:0], 0.0), coef, F, F)
         self._move(at, Z, self.gradients(Z))
         return at
 
     def _move(self, at: Iterate, Z: Array, gradients: Array) -> None:
         """Go to Z with its gradients: proximal point and error afresh."""
-        problem = self.problem
+        problem, linear = self.problem, self._linear
         at.Z, at.gradients = Z, gradients
-        at.shrunk = shrink(at.U + at.sigma * gradients, at.sigma * problem.beta)
-        at.outputs = self.outputs(at.shrunk.values, at.shrunk.active)
-        error = at.outputs - problem.conjugate_slopes(Z)
-        at.next_intercept = at.intercept
-        if problem.intercept:
-            at.next_intercept = at.intercept + at.sigma * Z.sum(axis=0)
-            error = error + at.next_intercept
-        at.error = problem.projected(error)
+        at.shrunk = shrink(at.U + at.sigma * gradients, at.sigma * problem.one.beta)
+        at.next_coef = linear.proximal(at.coef, at.sigma, Z)
+        k = linear.n_free
+        at.outputs = self.outputs(at.shrunk.values, at.shrunk.active, at.next_coef[k:])
+        prediction = at.outputs + linear.columns[:, :k] @ at.next_coef[:k]
+        at.error = problem.projected(prediction - problem.conjugate_slopes(Z))
 
     def _newton(self, at: Iterate, monitor: Monitor) -> bool:
         """Take a Newton step with Armijo's rule; False where no step lowers psi."""
@@ -178,7 +185,8 @@ class NuclearNewton:
         problem = self.problem
         free = problem.held(at.Z, at.error)
         diagonal, masks = problem.curvatures(at.Z), self._masks(at.shrunk.active)
-        heights = row_squares(problem.X) * masks.sum(axis=0)
+        linear = self._linear.hessian(at.coef, at.sigma, at.Z)
+        heights = row_squares(problem.one.X) * masks.sum(axis=0)
         scaling = diagonal + at.sigma * heights[:, np.newaxis]
         residual = -free * at.error
         solution = np.zeros_like(residual)
@@ -187,11 +195,9 @@ class NuclearNewton:
         for _ in range(_MAX_PRODUCTS):
             if product <= 0.0 or monitor.out_of_time():
                 break
-            inner = self._pulled(direction, masks)
-            image = diagonal * direction + at.sigma * self._pushed(at.shrunk.change(inner), masks)
-            if problem.intercept:
-                image += at.sigma * direction.sum(axis=0)
-            image = free * problem.projected(image)
+            change = at.shrunk.change(self._pulled(direction, masks))
+            image = self._pushed(change, masks) + linear(direction)
+            image = free * problem.projected(diagonal * direction + at.sigma * image)
             length = product / float((direction * image).sum())
             solution += length * direction
             residual -= length * image
@@ -203,12 +209,9 @@ class NuclearNewton:
         return solution
 
     def _psi(self, at: Iterate, Z: Array, gradients: Array) -> float:
-        shrunk = shrink(at.U + at.sigma * gradients, at.sigma * self.problem.beta)
+        shrunk = shrink(at.U + at.sigma * gradients, at.sigma * self.problem.one.beta)
         value = float((shrunk.values**2).sum()) / (2.0 * at.sigma) - self.problem.dual_value(Z)
-        if self.problem.intercept:
-            shifts = at.intercept + at.sigma * Z.sum(axis=0)
-            value += float(shifts @ shifts) / (2.0 * at.sigma)
-        return value
+        return value + self._linear.energy(at.coef, at.sigma, Z)
 
     def _solved(self, at: Iterate) -> bool:
         """Tell whether psi is minimised as well as the next update of the weights deserves."""
@@ -217,23 +220,21 @@ class NuclearNewton:
         return bool(size <= _INEXACT * np.linalg.norm(self._next_weights(at) - at.U) / at.sigma)
 
     def _state(self, at: Iterate) -> NuclearState:
-        """Return the proximal point with the best constants."""
-        problem = self.problem
-        shifts = problem.best_shifts(at.outputs)
-        objective = problem.value(at.outputs + shifts) + problem.beta * at.shrunk.nuclear
-        return NuclearState(
-            at.shrunk.active, at.shrunk.values, shifts, objective, at.shrunk.n_values
-        )
+        """Return the proximal point with the best free columns."""
+        problem, shrunk = self.problem, at.shrunk
+        shifts, skips = problem.best_shifts(at.outputs), at.next_coef[self._linear.n_free :]
+        objective = problem.value(at.outputs + problem.one.free @ shifts)
+        objective += problem.penalty(shrunk.nuclear, skips)
+        return NuclearState(shrunk.active, shrunk.values, shifts, skips, objective, shrunk.n_values)
 
     def _bound(self, at: Iterate) -> tuple[float, Array]:
         """Return the better bound of the proximal point's multiplier and the engine's own."""
         problem = self.problem
-        Z = problem.multiplier(at.outputs + problem.best_shifts(at.outputs))
+        Z = problem.multiplier(problem.shifted(at.outputs))
         found = problem.dual_objective(Z, self.norm(Z)), Z
-        if problem.intercept:  # the engine's does not sum to zero
+        if self._linear.n_free:  # the engine's is not orthogonal to the free columns
             return found
-        norm = float(np.linalg.norm(at.gradients, 2, axis=(1, 2)).max())
-        own = problem.dual_objective(at.Z, norm), at.Z
+        own = problem.dual_objective(at.Z, self.norm(at.Z, at.gradients)), at.Z
         return max(found, own, key=lambda pair: pair[0])
 
     def _next_weights(self, at: Iterate) -> Array:
@@ -242,19 +243,24 @@ class NuclearNewton:
         return U
 
     def _masks(self, active: NDArray[np.int64]) -> Array:
-        masks: Array = self.kernels.unpack(self.packed[active], len(self.problem.X)).astype(float)
+        n_samples = len(self.problem.Y)
+        masks: Array = self.kernels.unpack(self.packed[active], n_samples).astype(float)
         return masks
 
-    def outputs(self, U: Array, active: NDArray[np.int64]) -> Array:
-        """Return sum_g D_g X U_g over some groups, (n_samples, c)."""
-        return self._pushed(U, self._masks(active))
+    def outputs(self, U: Array, active: NDArray[np.int64], skips: Array) -> Array:
+        """Return sum_g D_g X U_g over some groups plus decayed skips, (n_samples, c)."""
+        return self._pushed(U, self._masks(active)) + self.problem.one.decayed @ skips
+
+    @cached_property
+    def _linear(self) -> DualLinear:
+        return DualLinear.of(self.problem.one)
 
     def _pushed(self, U: Array, masks: Array) -> Array:
         columns = [
-            np.einsum("kn,kn->n", masks, preactivations(U[:, :, j], self.problem.X))
+            np.einsum("kn,kn->n", masks, preactivations(U[:, :, j], self.problem.one.X))
             for j in range(U.shape[2])
         ]
         return np.stack(columns, axis=1)
 
     def _pulled(self, V: Array, masks: Array) -> Array:
-        return np.stack([pull_back(masks * v, self.problem.X) for v in V.T], axis=2)
+        return np.stack([pull_back(masks * v, self.problem.one.X) for v in V.T], axis=2)

@@ -4,16 +4,17 @@ r"""The program of gated networks with several outputs: a sum of nuclear norms.
 
 U_g of shape p x c, has the same optimum as weight decay on networks whose neurons serve all outputs
 (Sahiner et al. 2021). The dual norm is :math:`\max_g \|X^T D_g Z\|_2`, the largest singular value.
+Every output may have a linear part of its own, as in `Problem`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from pyconvex.dual_box import MARGIN, SHARE, DualBox
-from pyconvex.losses import Array, Loss, Smoothed, Softmax
-from pyconvex.rows import Rows
+from pyconvex.losses import Array, Kinked, Loss, Smoothed, Softmax
+from pyconvex.program import Problem
 
 
 @dataclass(frozen=True)
@@ -22,31 +23,22 @@ class NuclearProblem:
 
     Parameters
     ----------
-    X : array or SparseRows, shape (n_samples, p)
-        Rows.
+    one : Problem
+        That of one output: rows, sample weights, weight decay and linear part.
     Y : array, shape (n_samples, c)
         Targets.
-    sample_weight : array, shape (n_samples,)
-        Positive, sum 1.
-    beta : float
-        Weight decay.
-    intercept : bool
-        Whether every output has a free constant.
     loss : Loss
         `Softmax`, or a loss of one output, summed over the outputs.
     """
 
-    X: Rows
+    one: Problem
     Y: Array
-    sample_weight: Array
-    beta: float
-    intercept: bool
     loss: Loss
 
     @property
     def column(self) -> Array:
         """Sample weights as a column."""
-        return self.sample_weight[:, np.newaxis]
+        return self.one.sample_weight[:, np.newaxis]
 
     @property
     def coupled(self) -> bool:
@@ -56,39 +48,55 @@ class NuclearProblem:
     def value(self, F: Array) -> float:
         """Return the weighted loss."""
         if self.coupled:
-            return self.loss.value(F, self.Y, self.sample_weight)
+            return self.loss.value(F, self.Y, self.one.sample_weight)
         with np.errstate(over="ignore"):
             return float((self.column * self.loss.losses(F, self.Y)).sum())
 
     def multiplier(self, F: Array) -> Array:
         """Return Z at a prediction."""
         if self.coupled:
-            return self.loss.multiplier(F, self.Y, self.sample_weight)
+            return self.loss.multiplier(F, self.Y, self.one.sample_weight)
         return -self.column * self.loss.slopes(F, self.Y)
 
+    def penalty(self, nuclear: float, skips: Array) -> float:
+        """Return that of weights, given their nuclear norms' sum, and of decayed skips (q, c)."""
+        return self.one.beta * (nuclear + float(np.linalg.norm(skips, axis=0).sum()))
+
     def best_shifts(self, F: Array) -> Array:
-        """Return the free constants (c,) that improve a prediction most."""
-        if not self.intercept:
-            return np.zeros(F.shape[1])
+        """Return the coefficients (k, c) of the free columns that improve a prediction most.
+
+        Those of a loss with a kink are left as they are where there is more than a constant.
+        """
+        one, Y = self.one, self.Y
         if isinstance(self.loss, Softmax):
-            return self.loss.best_shifts(F, self.Y, self.sample_weight)
-        columns = (np.ascontiguousarray(part) for part in (F.T, self.Y.T))
-        return np.array(
-            [
-                _column(self.loss, k).best_shift(f, y, self.sample_weight)
-                for k, (f, y) in enumerate(zip(*columns, strict=True))
-            ]
-        )
+            return self.loss.best_coefficients(F, Y, one.sample_weight, one.free)
+        if isinstance(self.loss, Kinked) and one.free.shape[1] > 1:
+            return np.zeros((one.free.shape[1], F.shape[1]))
+        columns = zip(np.ascontiguousarray(F.T), np.ascontiguousarray(Y.T), strict=True)
+        shifts = [
+            replace(one, y=y, loss=_column(self.loss, k)).best_shift(f)
+            for k, (f, y) in enumerate(columns)
+        ]
+        return np.column_stack(shifts)
+
+    def shifted(self, F: Array) -> Array:
+        """Return a prediction with the best free columns added."""
+        prediction: Array = F + self.one.free @ self.best_shifts(F)
+        return prediction
+
+    def skip_norm(self, Z: Array) -> float:
+        """Return the largest ||C^T z|| of the columns of decayed skips, 0 without them."""
+        return float(np.linalg.norm(self.one.decayed.T @ Z, axis=0).max(initial=0.0))
 
     def dual_value(self, Z: Array) -> float:
         """Return D(Z), minus infinity outside the domain."""
         if self.coupled:
-            return self.loss.dual_value(Z, self.Y, self.sample_weight)
+            return self.loss.dual_value(Z, self.Y, self.one.sample_weight)
         return -float((self.column * self.loss.conjugates(-Z / self.column, self.Y)).sum())
 
     def dual_objective(self, Z: Array, norm: float) -> float:
         """Return the dual objective of the largest feasible multiple of Z up to Z itself."""
-        t = min(1.0, self.beta / norm) if norm > 0.0 else 1.0
+        t = min(1.0, self.one.beta / norm) if norm > 0.0 else 1.0
         return self.dual_value(t * Z)
 
     def conjugate_slopes(self, Z: Array) -> Array:

@@ -20,13 +20,12 @@ from pyconvex.fitted import (
     solve_task,
     weight_decay,
 )
-from pyconvex.linear import check_attained, check_attained_by_classes
-from pyconvex.losses import Array, Loss, Softmax, check_columns
+from pyconvex.losses import Array, Loss, Softmax
 from pyconvex.monitor import Monitor
 from pyconvex.network import Network
 from pyconvex.neurons import Neurons
 from pyconvex.pricing import Run
-from pyconvex.program import Problem, Status
+from pyconvex.program import Status
 from pyconvex.softmax import SoftmaxSolver
 from pyconvex.task import Task
 
@@ -52,10 +51,6 @@ class OutputsTask:
     @classmethod
     def of(cls, first: Task, Y: Array, loss: Loss) -> "OutputsTask":
         """Put the task together from that of any output, given targets (n_samples, n_outputs)."""
-        problem = first.solver.problem
-        check_columns(loss, Y, intercept=problem.intercept)
-        if problem.skip is not None and problem.skip.free:
-            _check_attained(loss, Y, problem)
         own = None if isinstance(loss, Softmax) else loss
         return cls(tuple(first.for_target(y, own) for y in Y.T.copy()), loss)
 
@@ -160,16 +155,6 @@ class OutputsTask:
             next((end for end in _ENDS if end in ends), Status.OPTIMAL),
             self.tasks[0].patterns or neuron_patterns(self.tasks[0], network),
         )
-
-
-def _check_attained(loss: Loss, Y: Array, problem: Problem) -> None:
-    """Refuse targets for which no free skip connection is best."""
-    free = problem.at_samples(problem.free)
-    if isinstance(loss, Softmax):
-        check_attained_by_classes(loss, Y, problem.sample_weight, free)
-        return
-    for y in np.ascontiguousarray(Y.T):
-        check_attained(loss, y, problem.sample_weight, free)
 
 
 def stacked(networks: list[Network]) -> Network:

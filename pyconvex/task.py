@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyconvex.bounded import MAX_RANK, BoundedPricing, is_provable, rank_of
 from pyconvex.column_generation import Solver
 from pyconvex.coordinates import Coordinates
-from pyconvex.data import check_bool, check_choice, check_int, check_sample_weight
+from pyconvex.data import check_bool, check_choice, check_int, check_sample_weight, to_dense
 from pyconvex.decode import encode
 from pyconvex.dual_newton import DualNewton
 from pyconvex.enumeration import enumerate_patterns
@@ -21,7 +21,7 @@ from pyconvex.neurons import Neurons, Solution
 from pyconvex.patterns import PatternSet, check_patterns
 from pyconvex.pricing import CellPricing, LocalPricing, PatternPricing, Run, run_whole
 from pyconvex.program import Problem
-from pyconvex.rows import Rows, row_squares
+from pyconvex.rows import Rows, SparseRows, row_squares
 from pyconvex.sampling import sample_patterns
 from pyconvex.solver import kept_rows, make_problem, pattern_solver
 
@@ -174,8 +174,10 @@ def _with_skip(problem: Problem, coordinates: Coordinates, skip: str) -> Problem
     """Return the problem with a linear skip connection from its features."""
     if skip == "none":
         return problem
-    features = problem.X[:, :-1] if coordinates.ones else problem.X
-    free = skip == "free"
+    rows, free = problem.X, skip == "free"
+    if isinstance(rows, SparseRows):
+        rows = to_dense(rows, "X", "pass skip='none'")
+    features = rows[:, :-1] if coordinates.ones else rows
     connection = Skip.of(features, free=free, constant=problem.intercept)
     problem = replace(problem, skip=connection)
     if free:

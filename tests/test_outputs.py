@@ -8,6 +8,7 @@ from scipy.special import entr
 
 import pyconvex
 from pyconvex import fit
+from pyconvex.dual_linear import DualLinear
 from pyconvex.losses import Softmax
 from pyconvex.spectral import shrink
 
@@ -240,7 +241,7 @@ def test_beta_max_paths_and_warm_starts(name, model, backend):
     assert path.predict(X).shape == (4, 14, 3)
     again = fit(X, Y, beta=path[-1].beta, warm_start=path[-1], **settings)
     assert again.objective == pytest.approx(path[-1].objective, rel=2e-6)
-    assert again.n_iter <= path[-1].n_iter + 2
+    assert again.n_iter <= (1 if model == "gated_relu" else path[-1].n_iter + 2)
 
 
 def test_skip_connections(backend):
@@ -254,8 +255,46 @@ def test_skip_connections(backend):
     expected = loss_value("squared", output, Y, np.full(14, 1 / 14))
     penalty = 0.01 * oracles.squares(together.network, "free", False)
     assert together.objective == pytest.approx(expected + penalty, rel=1e-9)
-    with pytest.raises(ValueError, match="skip with several outputs needs model='relu'"):
-        fit(X, Y, **settings, model="gated_relu")
+
+
+@pytest.mark.parametrize("skip", ["free", "decayed"])
+@pytest.mark.parametrize("bias", ["free", "decayed", "none"])
+@pytest.mark.parametrize("name", ["squared", "softmax", "poisson", "hinge"])
+def test_gated_networks_with_skip_connections(name, bias, skip, backend):
+    data, Y = X if bias == "none" else rows, targets(name)
+    Y = 0.7 * Y + 0.1 if name == "softmax" else Y  # else separable
+    few = pyconvex.sample_patterns(data, 4, random_state=0)
+    result = fit(
+        X, Y, beta=0.02, loss=oracles.loss_object(name), model="gated_relu", patterns=few,
+        bias=bias, skip=skip, tol=1e-7, backend=backend,
+    )  # fmt: skip
+    check(result, name, Y, bias, True, skip=skip)
+    assert np.abs(result.network.skip).max() < 20.0  # hinge: the last output is separable
+    optimum = conic_optimum(name, Y, few.to_dense(), 0.02, bias, True, skip=skip)
+    assert result.objective == pytest.approx(optimum, rel=1e-6)
+    assert result.dual_objective <= optimum * (1 + 1e-7)
+
+
+@pytest.mark.parametrize("skip", ["free", "decayed"])
+@pytest.mark.parametrize("name", ["squared", "softmax"])
+def test_gated_paths_and_units_with_skip_connections(name, skip, backend):
+    Y = targets(name) if name == "squared" else 0.7 * targets(name) + 0.1
+    settings = {"loss": name, "model": "gated_relu", "patterns": gates, "skip": skip}
+    settings |= {"backend": backend}
+    largest = pyconvex.beta_max(X, Y, **settings)
+    nothing = fit(X, Y, beta=1.001 * largest, **settings).network
+    assert nothing.n_neurons == 0
+    assert np.any(nothing.skip) == (skip == "free")
+    some = fit(X, Y, beta=0.98 * largest, **settings).network
+    assert some.n_neurons > 0 or (skip == "decayed" and np.any(some.skip))
+    path = pyconvex.path(X, Y, n_betas=4, **settings)
+    assert path.status == "optimal"
+    again = fit(X, Y, beta=path[-1].beta, warm_start=path[-1], **settings)
+    assert again.objective == pytest.approx(path[-1].objective, rel=2e-6)
+    assert again.n_iter == 1
+    settings |= {"beta": 0.02, "tol": 1e-8, "standardize": True, "patterns": 8, "random_state": 0}
+    one, other = fit(X, Y, **settings), fit(5.0 + 3.0 * X, Y, **settings)
+    assert other.objective == pytest.approx(one.objective, rel=1e-7)
 
 
 def test_two_classes_of_softmax_are_logistic():
@@ -331,6 +370,27 @@ def test_derivative_of_thresholding(p, c):
     )
     slopes = (values(T + h * H) - values(T - h * H)) / (2 * h)
     np.testing.assert_allclose(shrunk.change(H[shrunk.active]), slopes[shrunk.active], atol=1e-7)
+
+
+def test_derivative_of_the_linear_part():
+    rng = np.random.default_rng(0)
+    linear = DualLinear(rng.standard_normal((9, 5)), 2, 0.5)
+    coef, Z, V = (
+        rng.standard_normal((5, 3)),
+        rng.standard_normal((9, 3)),
+        rng.standard_normal((9, 3)),
+    )
+    coef[2:, 0] = -0.7 * linear.columns[:, 2:].T @ Z[:, 0]  # below the threshold
+
+    def slopes(Z):
+        return linear.columns @ linear.proximal(coef, 0.7, Z)
+
+    h = 1e-6
+    assert not linear.proximal(coef, 0.7, Z)[2:, 0].any()
+    change = (slopes(Z + h * V) - slopes(Z - h * V)) / (2 * h)
+    np.testing.assert_allclose(0.7 * linear.hessian(coef, 0.7, Z)(V), change, atol=1e-7)
+    energies = [linear.energy(coef, 0.7, Z + t * V) for t in (h, -h)]
+    assert (energies[0] - energies[1]) / (2 * h) == pytest.approx((slopes(Z) * V).sum(), rel=1e-7)
 
 
 def test_softmax_coefficients_leave_nothing_to_gain():

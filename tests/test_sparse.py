@@ -200,6 +200,19 @@ def test_fit(loss, bias):
                                    atol=1e-6)  # fmt: skip
 
 
+@pytest.mark.parametrize("skip", ["free", "decayed"])
+@pytest.mark.parametrize("target", [y, np.column_stack([y, y**2])], ids=["one", "two"])
+def test_skip_connections(target, skip):
+    """Their columns are dense."""
+    common = GATED | {"tol": 1e-7, "skip": skip}
+    sparse, dense = (pyconvex.fit(Z, target, **common) for Z in (S, X))
+    assert sparse.status is dense.status is Status.OPTIMAL
+    assert sparse.objective == pytest.approx(dense.objective, rel=2e-7)
+    np.testing.assert_allclose(sparse.predict(S), sparse.predict(X), atol=1e-13)
+    with pytest.raises(ValueError, match=r"X is sparse and would take 2\.0 GiB .*skip='none'"):
+        pyconvex.fit(TOO_LARGE, np.ones(2**14), **GATED, skip=skip)
+
+
 def test_beta_max():
     for options in ({"bias": "none"}, {"loss": "logistic"}, {"sample_weight": np.arange(n)}):
         common = {"model": "gated_relu", "patterns": 50} | options

@@ -54,7 +54,7 @@ TWINS = [
     }),
     ("pyconvex/backends/jit_cones.py", "cpp/src/cones.cpp", {
         "FREE": "kFree", "SWEEPS": "kSweeps", "WEIGHT": "kWeight", "SETTLED": "kSettled",
-        "ROUNDING": "kRounding", "SHEARS": "kShears",
+        "ROUNDING": "kRounding", "SHEARS": "kShears", "DAMPING": "kDamping",
     }),
     ("pyconvex/backends/jit_bounded.py", "cpp/src/cones.cpp", {"_THIN": "kThin"}),
     ("pyconvex/backends/jit_bounded.py", "cpp/src/bounded.cpp", {

@@ -17,6 +17,7 @@ constexpr int kShears = 4;
 constexpr double kSettled = 1e-7;
 constexpr double kThin = 1e-9;
 constexpr double kRounding = 1e-12;
+constexpr double kDamping = 1e-10;  // of a Gram matrix, relative to its diagonal
 
 }  // namespace
 
@@ -32,6 +33,10 @@ struct Cones::Relaxation {
   double slack = 0.0;   // d
   double extent = 1.0;  // the smallest of the generators along the middle
   double weight = 1.0;
+  std::vector<Index> inside;  // what polish works with, kept between its rounds
+  RowMatrix some;
+  MatrixXd gram;
+  VectorXd wanted;
 
   // The neuron that attains the norm of p: where descent ends it lies in the cone.
   VectorXd neuron() const {
@@ -271,23 +276,38 @@ double Cones::sweep(Relaxation& relaxation) {
   return moved;
 }
 
-// Solve for the shares and multipliers strictly between their limits, as far as these permit.
+// Solve for the shares and multipliers strictly between their limits, as far as these permit. More
+// of them than coordinates make a singular system: damped a little it has nearly the least
+// solution.
 double Cones::polish(Relaxation& relaxation) {
   const VectorXd start = relaxation.p;
-  for (Index round = 0; round < relaxation.p.size(); ++round) {
-    std::vector<Index> inside;
+  const Index most = 2 * start.size();
+  std::vector<Index>& inside = relaxation.inside;
+  relaxation.some.resize(most, start.size());
+  relaxation.gram.resize(most, most);
+  relaxation.wanted.resize(most);
+  for (Index round = 0; round < start.size(); ++round) {
+    inside.clear();
     for (Index k = 0; k < relaxation.at.size(); ++k) {
       if (relaxation.at[k] > 0.0 && relaxation.at[k] < relaxation.high[k]) {
         inside.push_back(k);
       }
     }
     const auto m = static_cast<Index>(inside.size());
-    if (m == 0 || m > 2 * relaxation.p.size()) {
+    if (m == 0 || m > most) {
       break;
     }
-    const RowMatrix S = relaxation.steps(inside, Eigen::all);
-    const MatrixXd gram = S * S.transpose();
-    const VectorXd wanted = -gram.completeOrthogonalDecomposition().solve(S * relaxation.p);
+    auto S = relaxation.some.topRows(m);
+    for (Index k = 0; k < m; ++k) {
+      S.row(k) = relaxation.steps.row(inside[static_cast<std::size_t>(k)]);
+    }
+    auto gram = relaxation.gram.topLeftCorner(m, m);
+    gram.noalias() = S.lazyProduct(S.transpose());
+    gram.diagonal() *= 1.0 + kDamping;
+    const Eigen::LLT<Eigen::Ref<MatrixXd>> factor(gram);
+    auto wanted = relaxation.wanted.head(m);
+    wanted = -S.lazyProduct(relaxation.p);
+    factor.solveInPlace(wanted);
     double size = 1.0;
     Index first = -1;
     for (Index k = 0; k < m; ++k) {
@@ -299,7 +319,7 @@ double Cones::polish(Relaxation& relaxation) {
         first = k;
       }
     }
-    relaxation.p += size * (S.transpose() * wanted);
+    relaxation.p += size * S.transpose().lazyProduct(wanted);
     for (Index k = 0; k < m; ++k) {
       const Index i = inside[static_cast<std::size_t>(k)];
       relaxation.at[i] += size * wanted[k];

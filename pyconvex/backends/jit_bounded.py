@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pyconvex.backends.jit_cones import evaluate
+from pyconvex.backends.jit_cones import evaluate, widest
 from pyconvex.backends.jit_threads import in_chunks
 
 Floats = NDArray[np.float64]
@@ -37,7 +37,7 @@ class _Cones:
     """The cones of a problem; with a free bias the norm is that of the first d coordinates."""
 
     def __init__(self, X: Floats, z: Floats, free_bias: bool) -> None:
-        self.X, self.z = X, z
+        self.X, self.slopes = X, {1.0: z, -1.0: -z}
         self.r = X.shape[1]
         self.d = self.r - 1 if free_bias else self.r
         norms = np.linalg.norm(X[:, : self.d], axis=1) if free_bias else np.ones(1)
@@ -46,7 +46,7 @@ class _Cones:
 
     def cover(self) -> list[_Cone]:
         """Return orthants, for both signs; with a free bias prisms cut into simplices."""
-        rows = np.flatnonzero(self.z).astype(np.int32)
+        rows = np.flatnonzero(self.slopes[1.0]).astype(np.int32)
         cones: list[_Cone] = []
         if self.radius == 0.0:  # all rows are alike, and sum z = 0
             return cones
@@ -67,17 +67,11 @@ class _Cones:
             simplices.append(np.concatenate([below, above]))
         return simplices
 
-    def widest(self, cone: _Cone) -> tuple[float, int, int]:
-        """Return the distance of the two generators that are farthest apart, and which."""
-        V = cone.generators.copy()
-        V[:, self.d :] /= self.spread
-        apart = np.tril(((V[:, np.newaxis] - V) ** 2).sum(axis=2))
-        a, b = np.unravel_index(apart.argmax(), apart.shape)
-        return float(np.sqrt(apart[a, b])), int(a), int(b)
-
     def halve(self, cone: _Cone) -> list[_Cone]:
-        """Return two halves, apart at the middle of the widest pair of generators."""
-        _, a, b = self.widest(cone)
+        """Return two halves, apart at the middle of the widest pair of generators; none if thin."""
+        width, a, b = widest(cone.generators, self.d, self.spread)
+        if width < _THIN:
+            return []
         middle = cone.generators[a] + cone.generators[b]
         middle /= np.linalg.norm(middle[: self.d])
         halves = []
@@ -91,7 +85,7 @@ class _Cones:
         """Update rows, bound, value and point."""
         linear, cut, bound, value, point = evaluate(
             self.X,
-            cone.sign * self.z,
+            self.slopes[cone.sign],
             cone.generators,
             cone.linear,
             cone.cut,
@@ -145,10 +139,9 @@ def bound_norm(
         fresh = []
         while heap and -heap[0][0] > cutoff and len(fresh) < 2 * _BATCH:
             cone = heapq.heappop(heap)[2]
-            if cones.widest(cone)[0] < _THIN:
-                closed = max(closed, cone.bound)
-            else:
-                fresh += cones.halve(cone)
+            halves = cones.halve(cone)
+            closed = closed if halves else max(closed, cone.bound)
+            fresh += halves
     bound = max([closed, value, -heap[0][0] if heap else 0.0] + [cone.bound for cone in fresh])
     found = sorted(found, key=lambda cone: -cone.value)[:_POINTS]
     points = np.array([cone.point for cone in found]).reshape(len(found), X.shape[1])

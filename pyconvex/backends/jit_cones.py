@@ -13,6 +13,22 @@ WEIGHT = 2.0  # of the bias in descent: enough for slack |p_b| to vanish with sl
 SHEARS = 4
 SETTLED = 1e-7
 ROUNDING = 1e-12
+DAMPING = 1e-10  # of a Gram matrix, relative to its diagonal
+
+
+@njit(cache=True, nogil=True)
+def widest(generators, d, spread):
+    """Return the distance of the two generators that are farthest apart, and which."""
+    width, first, second = -1.0, 0, 0
+    for i in range(len(generators)):
+        for j in range(i):
+            square = 0.0
+            for k in range(generators.shape[1]):
+                apart = generators[i, k] - generators[j, k]
+                square += apart**2 if k < d else (apart / spread) ** 2
+            if square > width:
+                width, first, second = square, i, j
+    return np.sqrt(width), first, second
 
 
 @njit(cache=True, nogil=True)
@@ -112,7 +128,11 @@ def _set_shear(generators, c, extent, weight, shear, p, steps):
 
 @njit(cache=True, nogil=True)
 def _polish(steps, at, high, p):
-    """Solve for the entries strictly between their limits; return how far p moved."""
+    """Solve for the entries strictly between their limits; return how far p moved.
+
+    More of them than coordinates make a singular system: damped a little it has nearly the least
+    solution.
+    """
     start = p.copy()
     r = len(p)
     for _ in range(r):
@@ -120,7 +140,10 @@ def _polish(steps, at, high, p):
         if len(inside) == 0 or len(inside) > 2 * r:
             break
         S = steps[inside]
-        wanted = -np.linalg.lstsq(np.dot(S, S.T), np.dot(S, p))[0]
+        gram = np.dot(S, S.T)
+        for k in range(len(inside)):
+            gram[k, k] *= 1.0 + DAMPING
+        wanted = -np.linalg.solve(gram, np.dot(S, p))
         size, first = 1.0, -1
         for k in range(len(inside)):
             i = inside[k]
@@ -141,12 +164,16 @@ def _sweep(steps, at, high, p):
     """One round of coordinate descent; return the longest step."""
     moved = 0.0
     for k in range(len(at) - 1, -1, -1):
-        square = np.dot(steps[k], steps[k])
+        square = along = 0.0  # plain loops: the vectors are short
+        for j in range(len(p)):
+            square += steps[k, j] * steps[k, j]
+            along += steps[k, j] * p[j]
         if not square > 0.0:
             continue
-        following = min(max(at[k] - np.dot(steps[k], p) / square, 0.0), high[k])
+        following = min(max(at[k] - along / square, 0.0), high[k])
         if following != at[k]:
-            p += (following - at[k]) * steps[k]
+            for j in range(len(p)):
+                p[j] += (following - at[k]) * steps[k, j]
             moved = max(moved, abs(following - at[k]) * np.sqrt(square))
             at[k] = following
     return moved

@@ -11,7 +11,8 @@ _HALVINGS = 60
 def step_length(loss: Loss, f: Array, y: Array, sample_weight: Array, change: Array) -> float:
     """Return the length of a step along which the loss falls until its slope nearly vanishes.
 
-    Values of the loss would say nothing near its minimum, where rounding changes them more.
+    Values of the loss would say nothing near its minimum, where rounding changes them more. Where
+    the loss is flat the step is the shortest of this kind, to a factor of two.
     """
 
     def descent(t: float) -> float:
@@ -29,4 +30,6 @@ def step_length(loss: Loss, f: Array, y: Array, sample_weight: Array, change: Ar
             break
         low, high = (t, high) if slope > 0.0 else (low, t)
         t = 2.0 * t if np.isinf(high) else 0.5 * (low + high)
+    while abs(descent(0.5 * t)) <= enough:
+        t *= 0.5
     return t
