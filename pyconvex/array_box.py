@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pyconvex.array_losses import ArrayLoss
+from pyconvex.array_loss_base import ArrayLoss
 from pyconvex.dual_box import MARGIN, SHARE
 from pyconvex.namespaces import DeviceArray
 

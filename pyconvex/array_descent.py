@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyconvex.array_interior import minimise
-from pyconvex.array_losses import ArrayLoss
+from pyconvex.array_loss_base import ArrayLoss
 from pyconvex.array_model import Model
 from pyconvex.array_pricing import Maxima
 from pyconvex.array_training import Training

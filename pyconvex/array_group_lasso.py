@@ -5,8 +5,10 @@ from typing import Any
 
 from pyconvex.array_cones import ArrayCones
 from pyconvex.array_groups import FoundGroups, Groups
+from pyconvex.array_losses import check_smooth
 from pyconvex.array_newton import ArrayNewton, Found, State
 from pyconvex.array_problem import ArrayProblem, Kept, make_problem
+from pyconvex.array_stages import solve_in_stages
 from pyconvex.backends.array import Masks
 from pyconvex.data import (
     check_choice,
@@ -134,7 +136,7 @@ class ArrayProgram:
             groups = found.groups
             weights = groups.U, groups.pattern, groups.signs, groups.intercept
             return self._fields(found, monitor, *weights), groups
-        solved = self.engine.solve(start, monitor)
+        solved = solve_in_stages(self.engine, start, monitor)
         state = solved.state
         return self._fields(solved, monitor, state.U, state.active, None, state.intercept), state
 
@@ -171,6 +173,7 @@ def _cones(problem: ArrayProblem, tol: float, engine: str) -> ArrayCones:
     if engine == "newton":
         raise ValueError("engine='newton' does not know cones: pass engine='auto' or cones=False")
     space = problem.space
+    check_smooth(problem.loss.spec, "cones=True")
     if not space.exact:
         raise ValueError(
             f"cones=True needs double precision, which device {space.device} has not: pass X on "

@@ -1,138 +1,24 @@
-"""Smooth losses on arrays of any namespace: the formulas of `pyconvex.losses` on their device."""
+"""Losses on arrays of any namespace: the formulas of `pyconvex.losses` on their device."""
 
-import math
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from pyconvex.losses import Huber, Logistic, Loss, Poisson, Squared, SquaredHinge, check_loss
+from pyconvex.array_kinked import ArrayHinge, ArrayQuantile
+from pyconvex.array_loss_base import ROUNDED, ArrayLoss, infinite
+from pyconvex.losses import (
+    Hinge,
+    Huber,
+    Kinked,
+    Logistic,
+    Loss,
+    Poisson,
+    Quantile,
+    Squared,
+    SquaredHinge,
+    check_loss,
+)
 from pyconvex.namespaces import DeviceArray, Space
-
-_TINY = 1e-10  # a loss below this share of that of no prediction may be rounding
-_ROUNDING = 16.0  # of a prediction, in units of the relative precision
-_STEPS = 100  # of the search for a constant
-_SETTLED = 1e-16  # sums below this share of their terms' sizes are rounding
-_ROUNDED = 1e-10  # a multiplier may leave the domain by this much, relative, from rounding
-
-
-@dataclass(frozen=True)
-class ArrayLoss:
-    """The weighted loss of targets that live on a device.
-
-    The same quantities as `pyconvex.losses.Loss`, for its targets: of predictions f, and of
-    multipliers by way of q = -z / s.
-
-    Attributes
-    ----------
-    space : Space
-        Where the arrays live.
-    spec : Loss
-        The loss on the host, with its parameter.
-    y : array, shape (n_samples,)
-        Targets.
-    s : array, shape (n_samples,)
-        Sample weights, positive, sum 1.
-    """
-
-    space: Space
-    spec: Loss
-    y: DeviceArray
-    s: DeviceArray
-
-    holds_at_ends: ClassVar[bool] = False  # whether a multiplier may rest at an end of its domain
-
-    @property
-    def quadratic(self) -> bool:
-        """Whether the loss is its own quadratic model."""
-        return self.spec.quadratic
-
-    @property
-    def steep(self) -> bool:
-        """Whether the conjugate's slope is infinite at the ends of its domain."""
-        return self.spec.steep
-
-    def losses(self, f: DeviceArray) -> DeviceArray:
-        """Return l(f_i, y_i)."""
-        raise NotImplementedError
-
-    def slopes(self, f: DeviceArray) -> DeviceArray:
-        """Return l'(f_i, y_i)."""
-        raise NotImplementedError
-
-    def curvatures(self, f: DeviceArray) -> DeviceArray:
-        """Return l''(f_i, y_i)."""
-        raise NotImplementedError
-
-    def conjugates(self, q: DeviceArray) -> DeviceArray:
-        """Return l*(q_i, y_i), infinite outside the domain."""
-        return q * self.y + 0.5 * q * q
-
-    def conjugate_slopes(self, q: DeviceArray) -> DeviceArray:
-        """Return the f at which l' is q_i, inside the domain."""
-        return q + self.y
-
-    def conjugate_curvatures(self, q: DeviceArray) -> DeviceArray:
-        """Return the second derivative of the conjugate, inside the domain."""
-        return self.space.xp.ones_like(q)
-
-    def domain(self) -> tuple[DeviceArray, DeviceArray]:
-        """Return the ends of the intervals of q where the conjugate is finite."""
-        n = self.y.shape[0]
-        return self.space.full(n, -math.inf), self.space.full(n, math.inf)
-
-    def value(self, f: DeviceArray) -> float:
-        """Return the weighted loss."""
-        with np.errstate(all="ignore"):
-            return self.space.dot(self.s, self.losses(f))
-
-    def sample_loss(self, f: DeviceArray) -> float:
-        """Return the weighted loss; 0 where it is no more than rounding of the prediction adds."""
-        value = self.value(f)
-        if value > _TINY * self._first_loss:
-            return value
-        xp, step = self.space.xp, _ROUNDING * self.space.eps * self.space.xp.abs(f)
-        worst = xp.maximum(self.losses(f - step), self.losses(f + step))
-        return 0.0 if value <= self.space.dot(self.s, worst) - value else value
-
-    @cached_property
-    def _first_loss(self) -> float:
-        return self.value(self.space.xp.zeros_like(self.y))
-
-    def multiplier(self, f: DeviceArray) -> DeviceArray:
-        """Return z, the negative derivative of the weighted loss by the prediction."""
-        with np.errstate(all="ignore"):
-            return -self.s * self.slopes(f)
-
-    def dual_value(self, z: DeviceArray) -> float:
-        """Return D(z), minus infinity outside the domain."""
-        with np.errstate(all="ignore"):
-            return -self.space.dot(self.s, self.conjugates(-z / self.s))
-
-    def dual_objective(self, z: DeviceArray, limit: float) -> float:
-        """Return a large D(t z) over 0 <= t <= limit."""
-        return self.dual_value(min(1.0, limit) * z)
-
-    def best_shift(self, f: DeviceArray) -> float:
-        """Return the constant c that minimises the weighted loss of f + c."""
-        low, high, shift = -math.inf, math.inf, 0.0
-        for step in range(_STEPS):
-            with np.errstate(all="ignore"):
-                terms = self.s * self.slopes(f + shift)
-                curvature = self.space.dot(self.s, self.curvatures(f + shift))
-            slope = self.space.total(terms)
-            if abs(slope) <= _SETTLED * self.space.total(self.space.xp.abs(terms)):
-                break
-            low, high = (shift, high) if slope < 0.0 else (low, shift)
-            moved = shift - slope / curvature if curvature > 0.0 else math.nan
-            if not (low < moved < high and abs(moved - shift) <= 4.0 ** (step + 1)):
-                open_ended = math.isinf(low) or math.isinf(high)
-                moved = shift - math.copysign(2.0**step, slope) if open_ended else (low + high) / 2
-            if moved in (shift, low, high):
-                break
-            shift = moved
-        return shift
 
 
 class ArraySquared(ArrayLoss):
@@ -189,8 +75,8 @@ class ArrayHuber(ArrayLoss):
 
     def conjugates(self, q: DeviceArray) -> DeviceArray:
         """Return q y + q^2 / 2 for |q| <= delta."""
-        outside = self.space.xp.abs(q) > self._delta * (1.0 + _ROUNDED)
-        return _infinite(self.space, outside, super().conjugates(q))
+        outside = self.space.xp.abs(q) > self._delta * (1.0 + ROUNDED)
+        return infinite(self.space, outside, super().conjugates(q))
 
     def domain(self) -> tuple[DeviceArray, DeviceArray]:
         """Return -delta and delta."""
@@ -218,7 +104,7 @@ class ArrayLogistic(ArrayLoss):
         xp, p = self.space.xp, -q * self.y
         inside = xp.clip(p, 0.0, 1.0)
         values = _xlogx(xp, inside) + _xlogx(xp, 1.0 - inside)
-        return _infinite(self.space, xp.abs(p - inside) > _ROUNDED, values)
+        return infinite(self.space, xp.abs(p - inside) > ROUNDED, values)
 
     def conjugate_slopes(self, q: DeviceArray) -> DeviceArray:
         """Return y log((1 - p) / p)."""
@@ -259,7 +145,7 @@ class ArraySquaredHinge(ArrayLoss):
     def conjugates(self, q: DeviceArray) -> DeviceArray:
         """Return p^2 / 2 - p for p = -q y >= 0."""
         p = -q * self.y
-        return _infinite(self.space, p < 0.0, 0.5 * p * p - p)
+        return infinite(self.space, p < 0.0, 0.5 * p * p - p)
 
     def domain(self) -> tuple[DeviceArray, DeviceArray]:
         """Return the ends of p >= 0."""
@@ -289,7 +175,7 @@ class ArrayPoisson(ArrayLoss):
         mean = xp.where(xp.abs(mean) <= 1e-15 * self.y, xp.zeros_like(mean), mean)
         inside = xp.where(mean > 0.0, mean, xp.zeros_like(mean))
         values = _xlogx(xp, inside) - inside - _xlogx(xp, self.y) + self.y
-        return _infinite(self.space, mean < 0.0, values)
+        return infinite(self.space, mean < 0.0, values)
 
     def conjugate_slopes(self, q: DeviceArray) -> DeviceArray:
         """Return log(q + y)."""
@@ -310,6 +196,8 @@ _ON_ARRAYS: dict[type[Loss], type[ArrayLoss]] = {
     Logistic: ArrayLogistic,
     SquaredHinge: ArraySquaredHinge,
     Poisson: ArrayPoisson,
+    Hinge: ArrayHinge,
+    Quantile: ArrayQuantile,
 }
 
 
@@ -329,6 +217,16 @@ def array_loss(loss: Any) -> tuple[Loss, type[ArrayLoss]]:
             "arrays, e.g. X.cpu().numpy()"
         )
     return spec, _ON_ARRAYS[type(spec)]
+
+
+def check_smooth(spec: Loss, where: str) -> None:
+    """Raise ValueError for a loss with a kink, which few programs on devices take."""
+    if isinstance(spec, Kinked):
+        raise ValueError(
+            f"loss={spec.name!r} is not available with {where} on device arrays: pass NumPy "
+            "arrays, e.g. X.cpu().numpy(), or train gated networks (model='gated_relu', "
+            "cones=False)"
+        )
 
 
 def check_targets(space: Space, spec: Loss, y: DeviceArray, *, intercept: bool) -> None:
@@ -355,9 +253,3 @@ def _expit(xp: Any, t: DeviceArray) -> DeviceArray:
 def _xlogx(xp: Any, t: DeviceArray) -> DeviceArray:
     """Return t log t for t >= 0."""
     return t * xp.log(xp.where(t > 0.0, t, xp.ones_like(t)))
-
-
-def _infinite(space: Space, where: DeviceArray, values: DeviceArray) -> DeviceArray:
-    """Return values with infinity at some places."""
-    xp = space.xp
-    return xp.where(where, xp.full_like(values, math.inf), values)

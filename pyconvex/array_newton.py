@@ -123,16 +123,23 @@ class ArrayNewton:
         """Solve from given weights. All figures are computed afresh from what is returned."""
         with np.errstate(all="ignore"):
             best, status = self._solve(start, monitor)
-            problem, state = self.problem, best.state
-            f, shift = self._prediction(self._masks(state.active).push(problem.X, state.U))
-            objective = problem.objective(f, state.U, state.active)
-            z = problem.loss.multiplier(f)
-            dual = problem.bound(z, problem.gradients(z))
+            state, f, objective = self.valued(best.state)
+            z = self.problem.loss.multiplier(f)
+            dual = self.bound(z)
             if not self.by_weights:
-                other = problem.bound(best.multiplier, problem.gradients(best.multiplier))
+                other = self.bound(best.multiplier)
                 z, dual = (best.multiplier, other) if other > dual else (z, dual)
-        state = State(state.active, state.U, shift)
         return Found(state, f, objective, min(dual, objective), z, status)
+
+    def valued(self, state: State) -> tuple[State, DeviceArray, float]:
+        """Return weights with the best intercept, what they predict, and the objective."""
+        problem, active, U = self.problem, state.active, state.U
+        f, shift = self._prediction(self._masks(active).push(problem.X, U))
+        return State(active, U, shift), f, problem.objective(f, U, active)
+
+    def bound(self, z: DeviceArray) -> float:
+        """Return the dual objective that a multiplier proves."""
+        return self.problem.bound(z, self.problem.gradients(z))
 
     def _solve(self, start: State, monitor: Monitor) -> tuple[Best, Status]:
         at, best = self._start(start)
@@ -341,8 +348,7 @@ class ArrayNewton:
 
     def _proof(self, f: DeviceArray) -> float:
         """Return the bound that the residual of a prediction proves."""
-        z = self.problem.loss.multiplier(f)
-        return self.problem.bound(z, self.problem.gradients(z))
+        return self.bound(self.problem.loss.multiplier(f))
 
     def _proved(self, best: Best) -> bool:
         """Tell whether the best weights' own residual proves the gap, if it must."""

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pyconvex.array_losses import ArrayLoss, array_loss, check_targets
+from pyconvex.array_kinked import ArrayKinked
+from pyconvex.array_loss_base import ArrayLoss
+from pyconvex.array_losses import array_loss, check_targets
 from pyconvex.backends.array import Masks, pack, rows_of, unpack
 from pyconvex.data import check_group_weights
 from pyconvex.namespaces import DeviceArray, Space, check_floats, check_vector
+from pyconvex.program import SHARP
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,9 @@ class ArrayProblem:
 
     def constant_multiplier(self) -> DeviceArray:
         """Return the multiplier z at the best constant, where no neuron is in use."""
-        nothing = self.space.xp.zeros_like(self.loss.y)
-        return self.loss.multiplier(nothing + self.best_shift(nothing))
+        loss = self.loss.smooth(SHARP) if isinstance(self.loss, ArrayKinked) else self.loss
+        nothing = self.space.xp.zeros_like(loss.y)
+        return loss.multiplier(nothing + (loss.best_shift(nothing) if self.intercept else 0.0))
 
     def beta_max(self) -> float:
         """Return the smallest penalty without neurons; 0 where it is rounding."""

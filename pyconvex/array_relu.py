@@ -7,7 +7,7 @@ import numpy as np
 
 from pyconvex.array_coordinates import ArrayCoordinates
 from pyconvex.array_descent import State, added, improved
-from pyconvex.array_losses import array_loss, check_targets
+from pyconvex.array_losses import array_loss, check_smooth, check_targets
 from pyconvex.array_pricing import Maxima, Search, estimate_norm
 from pyconvex.array_problem import check_weights
 from pyconvex.array_training import Training
@@ -89,6 +89,7 @@ class ReluArrayTask:
                 "X on another device, e.g. X.cpu()"
             )
         spec, kind = array_loss(loss)
+        check_smooth(spec, "model='relu'")
         y = check_vector(space, y, "y", n)
         weights, kept = check_weights(space, sample_weight, n)
         X, y = space.to_double(kept.of(X)), kept.of(y)

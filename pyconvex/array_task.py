@@ -10,6 +10,7 @@ from pyconvex.array_group_lasso import placed, uploaded
 from pyconvex.array_newton import ArrayNewton, Found, State
 from pyconvex.array_problem import ArrayProblem, check_weights, make_problem, row_norms
 from pyconvex.array_relu import ReluArrayTask
+from pyconvex.array_stages import solve_in_stages
 from pyconvex.backends import array as kernels
 from pyconvex.data import check_bool, check_choice, check_int
 from pyconvex.device_network import predict_on
@@ -94,7 +95,7 @@ class GatedArrayTask:
                 "minimal=True is not available on device arrays: prune afterwards, "
                 "fit.network.to_host().prune(X) with a NumPy X"
             )
-        found = self.engine.solve(state, monitor)
+        found = solve_in_stages(self.engine, state, monitor)
         network = self._decode(found)
         objective = self._objective(network)
         dual = min(found.dual_objective, objective)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from pyconvex.array_losses import ArrayLoss
+from pyconvex.array_loss_base import ArrayLoss
 from pyconvex.namespaces import DeviceArray, Space
 
 

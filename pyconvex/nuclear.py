@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from pyconvex.network import Network
 from pyconvex.nuclear_newton import NuclearNewton, NuclearState
 from pyconvex.nuclear_problem import NuclearProblem
 from pyconvex.program import SHARP, STAGE, Status, relative_gap
-from pyconvex.proximal_point import Stage, in_stages
+from pyconvex.stages import WIDTH, Stage, in_stages
 from pyconvex.task import Task
 
 State = NuclearState | None
@@ -113,7 +114,10 @@ class NuclearTask:
             dual = max(dual, problem.dual_objective(Z, engine.norm(Z)))
             return Stage(F, relative_gap(best.objective, dual), True, status)
 
-        status = in_stages(loss, problem.Y, tol, solve_smoothed)
+        status = in_stages(
+            loss.smooth(problem.Y, WIDTH), partial(Smoothed.around, y=problem.Y), tol,
+            solve_smoothed,
+        )  # fmt: skip
         assert best is not None
         return best, dual, status
 

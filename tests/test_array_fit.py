@@ -46,6 +46,7 @@ def host_network(place, network):
         {"standardize": True, "bias": "none", "sample_weight": weights},
         {"loss": "logistic", "y": classes, "sample_weight": weights},
         {"patterns": "auto", "beta": 0.1},
+        {"loss": "hinge", "y": classes, "tol": 1e-6},
     ],
     ids=lambda settings: "-".join(settings) or "defaults",
 )
@@ -53,11 +54,14 @@ def test_the_same_network_as_on_the_host(settings, place):
     found = fit(place, **settings)
     expected = pyconvex.fit(X, **GATED | {"y": y} | settings)
     assert (found.status, found.certificate) == ("optimal", "restricted")
-    assert found.gap <= 1e-8
+    tol = settings.get("tol", 1e-8)
+    assert found.gap <= tol
     assert found.beta == pytest.approx(expected.beta, rel=1e-10)
-    assert found.objective == pytest.approx(expected.objective, rel=2e-8)
+    assert found.objective == pytest.approx(expected.objective, rel=2 * tol)
     assert found.lower_bound == found.dual_objective <= found.objective
     assert found.patterns == expected.patterns
+    if "tol" in settings:  # the optimal predictions of a hinge are not unique
+        return
     prediction = place.host(found.predict(place.array(X)))
     assert prediction == pytest.approx(expected.predict(X), abs=1e-4)
 
@@ -190,7 +194,7 @@ def test_pickles_of_tensors():
         ({"skip": "free"}, "skip='free' is not available on device arrays"),
         ({"patterns": "all"}, "patterns='all' is not available on device arrays"),
         ({"minimal": True}, "minimal=True is not available on device arrays"),
-        ({"loss": "hinge", "y": classes}, "loss='hinge' is not available on device arrays"),
+        ({"loss": "softmax"}, "loss='softmax' is not available on device arrays"),
         ({"y": np.column_stack([y, y])}, "y has several outputs"),
         ({"bias": "some"}, "bias must be one of"),
         ({"beta": 0.0}, "beta must be"),

@@ -74,6 +74,11 @@ PROGRAMS = {
     "squared_hinge": {"loss": "squared_hinge", "y": classes, "intercept": True},
     "poisson": {"loss": "poisson", "y": counts, "intercept": True},
 }
+KINKED = {
+    "hinge": {"loss": "hinge", "y": classes},
+    "hinge, all": {"loss": "hinge", "y": classes} | PROGRAMS["all"],
+    "quantile": {"loss": pyconvex.losses.Quantile(tau=0.7), "intercept": True},
+}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -88,6 +93,30 @@ def test_the_same_as_on_the_host(name, place):
     assert place.host(found.multiplier) == pytest.approx(expected.multiplier, abs=1e-5)
     if "sample_weight" in settings:
         assert not place.host(found.multiplier)[weights == 0].any()
+
+
+@pytest.mark.parametrize("name", KINKED)
+def test_losses_with_a_kink(name, place):
+    """Their optimum may have many multipliers, and predictions."""
+    settings, beta = KINKED[name], 0.02
+    found = solve(place, beta=beta, tol=1e-6, **settings)
+    expected = solve_group_lasso(X, patterns=gates, beta=beta, tol=1e-6, **({"y": y} | settings))
+    assert found.status == "optimal"
+    assert found.gap <= 1e-6
+    assert found.objective == pytest.approx(expected.objective, rel=2e-6)
+    z, s = place.host(found.multiplier), settings.get("sample_weight", np.ones(60))
+    s = s / s.sum()
+    share = z / np.where(s > 0.0, s, 1.0) * settings.get("y", 1.0)
+    low, high = (0.0, 1.0) if "hinge" in name else (-0.3, 0.7)
+    assert share.min() >= low - 1e-9
+    assert share.max() <= high + 1e-9
+    U, active = place.host(found.coef), place.host(found.active)
+    f = (gates.to_dense()[active] * (U @ X.T)).sum(axis=0) + found.intercept
+    errors = 1.0 - classes * f if "hinge" in name else y - f
+    sizes = np.linalg.norm(U, axis=1) * settings.get("group_weights", np.ones(len(gates)))[active]
+    penalty = beta * sizes.sum() + 0.5 * settings.get("ridge", 0.0) * (U**2).sum()
+    value = s @ np.maximum(low * errors, high * errors) + penalty
+    assert found.objective == pytest.approx(value, rel=1e-9)
 
 
 def test_conjugate_gradients_alone(place, monkeypatch):
@@ -226,7 +255,11 @@ def test_patterns_on_devices(place):
     ("settings", "message"),
     [
         ({"engine": "cd"}, "engine='cd'"),
-        ({"loss": "hinge", "y": classes}, "loss='hinge' is not available on device arrays"),
+        (
+            {"loss": "hinge", "y": classes, "cones": True},
+            "loss='hinge' is not available with cones=True on device arrays",
+        ),
+        ({"loss": "softmax"}, "loss='softmax' is not available on device arrays"),
         ({"loss": "logistic"}, "y must be -1 or \\+1"),
         ({"y": y[:5]}, "y has 5 entries but X has 60 rows"),
         ({"y": y[:, np.newaxis]}, "y must be 1-D"),

@@ -143,6 +143,8 @@ def test_limits_and_refusals(place):
         fit(place, certificate="global")
     with pytest.raises(ValueError, match="skip='free' is not available"):
         fit(place, skip="free")
+    with pytest.raises(ValueError, match="loss='quantile' is not available with model='relu'"):
+        fit(place, loss="quantile")
     with pytest.raises(ValueError, match="cones=True"):
         fit(place, patterns=sample_patterns(X, 5, random_state=0))
     with pytest.raises(ValueError, match="prune afterwards"):

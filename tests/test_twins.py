@@ -34,7 +34,7 @@ TWINS = [
     }),
     ("pyconvex/program.py", "cpp/src/problem.hpp", {"STAGE": "kStage"}),
     ("pyconvex/program.py", "cpp/src/program.cpp", {"SHARP": "kSharp"}),
-    ("pyconvex/proximal_point.py", "cpp/src/proximal_point.cpp", {
+    ("pyconvex/stages.py", "cpp/src/proximal_point.cpp", {
         "WIDTH": "kWidth", "NARROWER": "kNarrower", "NARROWEST": "kNarrowest",
         "STAGES": "kStages", "PATIENCE": "kPatience",
     }),

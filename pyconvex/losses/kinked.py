@@ -155,6 +155,10 @@ class Smoothed(Loss):
         """Return 1 / width."""
         return 1.0 / self.width
 
+    def around(self, f: Array, width: float, y: Array) -> "Smoothed":
+        """Return the loss smoothed around the maximisers at a prediction."""
+        return Smoothed(self.loss, self.maximisers(f, y), width)
+
     def maximisers(self, f: Array, y: Array) -> Array:
         """Return the q that attain the maximum."""
         free = self.centre + self.loss.errors(f, y) / self.width
