@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pyconvex.backends.jit_tableau import (
@@ -27,6 +26,8 @@ from pyconvex.backends.jit_tableau import (
 )
 from pyconvex.backends.jit_threads import in_chunks, max_threads
 
+from .jit_compile import kernel
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Bits = NDArray[np.uint64]
@@ -38,7 +39,7 @@ PARTS_PER_THREAD = 4
 LOW = np.uint64(0xFFFFFFFF)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _signs(columns, t, start, n, ratio, threshold):
     """Signs of q_j - p_j ratio for up to 64 lines j, and how many are nearly zero."""
     word, small = np.uint64(0), 0
@@ -49,7 +50,7 @@ def _signs(columns, t, start, n, ratio, threshold):
     return word, small
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def set_counts(m, r):
     """Table (e, s): sets of at most s out of e lines."""
     sizes = np.ones((m + 1, r + 1), np.int64)
@@ -59,7 +60,7 @@ def set_counts(m, r):
     return sizes
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _emit(Y, Z, columns, reals, numbers, words, failed, t, packed, chosen, n_found):
     """Write the pair of cells of the lines chosen at level t."""
     if len(packed):
@@ -68,7 +69,7 @@ def _emit(Y, Z, columns, reals, numbers, words, failed, t, packed, chosen, n_fou
     _write_chosen(numbers, t, numbers[t, LINE], chosen, n_found)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _write_chosen(numbers, t, last, chosen, n_found):
     """Levels 1 .. t - 1 and the last line."""
     if not len(chosen):
@@ -80,7 +81,7 @@ def _write_chosen(numbers, t, last, chosen, n_found):
         chosen[n_found, s] = line
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _write_opposite(packed, g, m):
     """Write the pattern of the cell opposite to pattern g after it."""
     n_words = packed.shape[1]
@@ -89,7 +90,7 @@ def _write_opposite(packed, g, m):
     packed[g + 1, n_words - 1] &= padding(m)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@kernel(error_model="numpy", inline="always")
 def _leaves(
     Y, Z, tol, columns, reals, numbers, words, residues, failed, t, start, stop, packed, chosen,
     n_found, pattern,
@@ -133,7 +134,7 @@ def _leaves(
     return n_found
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _complete(columns, words, t, i, inverse, threshold, m, pattern):
     """Put in the bits of the chosen lines, of what lies in their span, and of line i.
 
@@ -159,7 +160,7 @@ def _complete(columns, words, t, i, inverse, threshold, m, pattern):
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _search(Y, Z, tol, sizes, first, last, packed, chosen):
     """Depth first over the sets of lines, skipping what lies before ``first``."""
     columns, reals, numbers, words, residues, failed = new_tableau(Y, Z, tol, False)
@@ -270,7 +271,7 @@ def fill_chosen(
     return _search_all(Y, Z, tol, first, last, nothing, chosen, n_threads)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _interior_point(Y, Z, columns, reals, numbers, words, failed, t, point):
     """Compute w + eps (v_t + eps (v_{t-1} + ...)), where v_s is dual to the chosen lines.
 
@@ -296,7 +297,7 @@ def _interior_point(Y, Z, columns, reals, numbers, words, failed, t, point):
     point[:] = u[m : m + r]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _decode(Y, Z, tol, chosen, packed, points, valid):
     m, r = Y.shape
     columns, reals, numbers, words, residues, failed = new_tableau(Y, Z, tol, True)
@@ -336,7 +337,7 @@ def decode_cells(
     return (packed, points, valid) if all(sure) else None
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sweep(order, start, first, last, packed):
     m = len(order)
     pattern = start.copy()
@@ -353,7 +354,7 @@ def sweep_cells(order: Integers, start: Bits, first: int, last: int, packed: Bit
     _sweep(order, start, first, last, packed)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _expand(packed, line, flip, expanded):
     for g in range(len(packed)):
         for i in range(len(line)):

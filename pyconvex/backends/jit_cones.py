@@ -5,7 +5,8 @@ With a free bias b the norm is that of the first d = r - 1 coordinates. On a con
 """
 
 import numpy as np
-from numba import njit
+
+from .jit_compile import kernel
 
 FREE = 96  # concave kinks whose share is optimised, those nearest the middle
 SWEEPS = 60  # of coordinate descent
@@ -16,7 +17,7 @@ ROUNDING = 1e-12
 DAMPING = 1e-10  # of a Gram matrix, relative to its diagonal
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def widest(generators, d, spread):
     """Return the distance of the two generators that are farthest apart, and which."""
     width, first, second = -1.0, 0, 0
@@ -31,7 +32,7 @@ def widest(generators, d, spread):
     return np.sqrt(width), first, second
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _try_point(X, slopes, generators, dual, linear, cut, d, direction):
     """Return the value at a direction moved into the cone, and the point; 0 if it is lost."""
     u = np.dot(generators.T, np.maximum(np.dot(dual, direction), 0.0))
@@ -49,7 +50,7 @@ def _try_point(X, slopes, generators, dual, linear, cut, d, direction):
     return value, u
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bound(q, shear, slack, weight):
     """Return the bound at q = (p_w + p_b t, weight p_b); without a bias q = p."""
     d = len(shear)
@@ -57,7 +58,7 @@ def _bound(q, shear, slack, weight):
     return norm + slack / weight * abs(q[d]) if len(q) > d else norm
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _neuron(q, shear, weight):
     """Return the neuron that attains the norm: where descent ends it lies in the cone."""
     d = len(shear)
@@ -67,7 +68,7 @@ def _neuron(q, shear, weight):
     return u
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sort_rows(X, slopes, generators, linear, cut):
     """Add rows that are on to the linear part; return cut rows and what is known of them."""
     r = X.shape[1]
@@ -99,7 +100,7 @@ def _sort_rows(X, slopes, generators, linear, cut):
     return kept[:n_kept].copy(), interpolated, concave[:n_concave], middle[:n_concave]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _extent(generators, middle, d):
     """Return the smallest extent of the generators along the middle."""
     extent = np.inf
@@ -108,7 +109,7 @@ def _extent(generators, middle, d):
     return extent
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _set_shear(generators, c, extent, weight, shear, p, steps):
     """Let the shear go through a neuron c, t = b_c w_c / ||w_c||^2; return its slack.
 
@@ -126,7 +127,7 @@ def _set_shear(generators, c, extent, weight, shear, p, steps):
     return slack / extent
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _polish(steps, at, high, p):
     """Solve for the entries strictly between their limits; return how far p moved.
 
@@ -159,7 +160,7 @@ def _polish(steps, at, high, p):
     return np.sqrt(np.sum((p - start) ** 2))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sweep(steps, at, high, p):
     """One round of coordinate descent; return the longest step."""
     moved = 0.0
@@ -179,7 +180,7 @@ def _sweep(steps, at, high, p):
     return moved
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def evaluate(X, slopes, generators, linear, cut, d, spread, cutoff):
     """Return linear part and cut rows of a cone, its bound, and the best point's value.
 

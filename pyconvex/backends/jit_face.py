@@ -1,12 +1,13 @@
 """Numba kernels for the dense algebra of one neuron: faces of cells, the minimiser on a face."""
 
 import numpy as np
-from numba import njit
+
+from .jit_compile import kernel
 
 DEPENDENT = 1e-12  # less of a row is left outside the span of others: rounding
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def row_norms(X):
     """Euclidean norms of the rows."""
     norms = np.empty(X.shape[0])
@@ -15,7 +16,7 @@ def row_norms(X):
     return norms
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def unpack_bits(packed, n_samples):
     """Packed patterns (m, words) as booleans (m, n_samples)."""
     bits = np.empty((packed.shape[0], n_samples), np.bool_)
@@ -26,7 +27,7 @@ def unpack_bits(packed, n_samples):
     return bits
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_tight(tight):
     """Count the tight rows in a list padded with -1."""
     count = 0
@@ -35,7 +36,7 @@ def count_tight(tight):
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def masked_gram(X, on, tight, curvature):
     """Sum of curvature[i] x_i x_i^T over the rows that are on and not tight, shape (p, p)."""
     mask = on.copy()
@@ -45,7 +46,7 @@ def masked_gram(X, on, tight, curvature):
     return np.dot(rows.T * curvature[mask], rows)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def face_basis(X, tight, n_tight, free_bias):
     """Basis (p, f) of the face {u : x_k . u = 0 on the tight rows}.
 
@@ -70,7 +71,7 @@ def face_basis(X, tight, n_tight, free_bias):
     return basis
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def append_row(Q, R, size, row):
     """Add a row to the QR of tight rows, whose first ``size`` rows of Q span theirs.
 
@@ -91,13 +92,13 @@ def append_row(Q, R, size, row):
     Q[size] = rest / left
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reject(Q, size, v):
     """Return v without its part in the span of the tight rows."""
     return v - np.dot(np.dot(Q[:size], v), Q[:size]) if size > 0 else v.copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def project_face(Q, size, q, free_bias):
     """Return the point of the face nearest to q, in the penalised coordinates."""
     point = reject(Q, size, q)
@@ -109,7 +110,7 @@ def project_face(Q, size, q, free_bias):
     return point
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def coefficients(Q, R, size, v):
     """Return mu with v = sum_k mu_k x_k + something orthogonal to the tight rows."""
     mu = np.dot(Q[:size], v)
@@ -118,7 +119,7 @@ def coefficients(Q, R, size, v):
     return mu
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def shrink(M, c, beta, start):
     """Argmin over v of v^T M v / 2 - c^T v + beta ||v||.
 
@@ -146,7 +147,7 @@ def shrink(M, c, beta, start):
     return x * rho
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def face_minimiser(H, q, basis, beta, unpenalised, size):
     """Minimiser of u . H u / 2 - q . u + beta ||u|| over the face spanned by ``basis``.
 
@@ -169,7 +170,7 @@ def face_minimiser(H, q, basis, beta, unpenalised, size):
     return np.dot(basis, v)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def penalised_dot(u, v, free_bias):
     """Inner product without the bias coordinate where that one is unpenalised."""
     p = u.shape[0] - 1 if free_bias else u.shape[0]

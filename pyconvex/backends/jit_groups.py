@@ -1,9 +1,10 @@
 """Numba kernels of groups of fixed masks without cones: block updates with Grams that are kept."""
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
+from .jit_compile import kernel
 from .jit_face import shrink, unpack_bits
 from .jit_linear import centre, make_linear
 
@@ -48,7 +49,7 @@ def _preactivate(X, u):
     return by_parts
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def masked_grams(X, packed, sample_weight):
     """X^T D_g diag(sample_weight) X of each pattern, shape (P, p, p)."""
     on = unpack_bits(packed, X.shape[0])
@@ -61,7 +62,7 @@ def masked_grams(X, packed, sample_weight):
     return grams
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def descend_groups(
     X, sample_weight, residual, U, packed, grams, betas, ridge, free, n_sweeps, stop
 ):

@@ -1,12 +1,13 @@
 """The point of a growing convex hull nearest to the origin: the corral of Wolfe (1976)."""
 
 import numpy as np
-from numba import njit
+
+from .jit_compile import kernel
 
 FLAT = 1e-13  # so close to the hull of the others, relatively, a point is on it
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def admit(point, nearest, norm, points, shares, basis, factor, size):
     """One point more, in place; those no longer needed leave.
 
@@ -33,7 +34,7 @@ def admit(point, nearest, norm, points, shares, basis, factor, size):
     return norm, 1, False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def extend_basis(points, basis, factor, j):
     """Row j of the basis, by Gram-Schmidt done twice: point j + 1 less the first.
 
@@ -51,7 +52,7 @@ def extend_basis(points, basis, factor, j):
     basis[j] = row / factor[j, j] if factor[j, j] > 0.0 else row
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def minimise(nearest, points, shares, basis, factor, size):
     """Move to the point of the hull nearest to the origin; return its size.
 

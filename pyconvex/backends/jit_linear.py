@@ -3,8 +3,8 @@
 from collections import namedtuple
 
 import numpy as np
-from numba import njit
 
+from .jit_compile import kernel
 from .jit_face import shrink
 
 DEPENDENT = 1e-12  # a column that leaves less of itself, relative, depends on those before it
@@ -14,7 +14,7 @@ DEPENDENT = 1e-12  # a column that leaves less of itself, relative, depends on t
 Linear = namedtuple("Linear", "basis weighted columns gram coef beta")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def orthonormal(free, sample_weight):
     """Return a basis of the columns that is orthonormal under the weights, and T: basis = free T.
 
@@ -36,7 +36,7 @@ def orthonormal(free, sample_weight):
     return basis.T.copy(), transform.T.copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def make_linear(free, columns, coef, beta, sample_weight):
     """Return the linear part, and what turns coefficients of the basis into the free columns'."""
     basis, transform = orthonormal(free, sample_weight)
@@ -45,7 +45,7 @@ def make_linear(free, columns, coef, beta, sample_weight):
     return Linear(basis, weights * basis, columns, gram, coef.copy(), beta), transform
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def centre(residual, linear):
     """Refit the free columns exactly: project the residual and return the coefficients."""
     shift = np.zeros(linear.basis.shape[1])
@@ -55,7 +55,7 @@ def centre(residual, linear):
     return shift
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def descend_linear(residual, sample_weight, linear):
     """Minimise over the decayed columns; changes their coefficients and the residual."""
     if linear.coef.shape[0] == 0:
@@ -67,7 +67,7 @@ def descend_linear(residual, sample_weight, linear):
     linear.coef[:] += change
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def linear_penalty(linear):
     """Penalty of the decayed columns."""
     return linear.beta * np.sqrt(np.dot(linear.coef, linear.coef))

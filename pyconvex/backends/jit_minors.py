@@ -1,12 +1,13 @@
 """Numba: signs of small determinants, in floating point and exactly."""
 
 import numpy as np
-from numba import njit
+
+from .jit_compile import kernel
 
 PRIME = np.uint64(2147483647)  # 2^31 - 1: products of two residues fit below 2^62
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def volume(A):
     """Volume spanned by the rows of A (k x width, k <= width, destroyed); signed if square.
 
@@ -39,7 +40,7 @@ def volume(A):
     return product
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def inverse_modulo(x, prime):
     """x^-1 modulo a prime, by Fermat."""
     result = np.uint64(1)
@@ -52,13 +53,13 @@ def inverse_modulo(x, prime):
     return result
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def residue(x, prime):
     """Return the residue in 0 .. prime - 1 of a signed integer."""
     return np.uint64(x % np.int64(prime))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_prime(x):
     factor = np.uint64(3)
     while factor * factor <= x:
@@ -68,7 +69,7 @@ def _is_prime(x):
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _determinant_modulo(A, prime):
     k = A.shape[0]
     rows = np.empty((k, k), np.uint64)
@@ -95,7 +96,7 @@ def _determinant_modulo(A, prime):
     return determinant
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hadamard_bits(A):
     """Bits of Hadamard's bound of the determinant: the product of the rows' norms."""
     bits = 0.0
@@ -107,7 +108,7 @@ def _hadamard_bits(A):
     return bits
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def exact_sign(A):
     """Sign of the determinant of a square matrix of int64.
 

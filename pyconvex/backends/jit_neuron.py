@@ -1,8 +1,8 @@
 """Numba kernels for one neuron: exact descent over cells and faces of the arrangement."""
 
 import numpy as np
-from numba import njit
 
+from .jit_compile import kernel
 from .jit_face import (
     append_row,
     coefficients,
@@ -26,13 +26,13 @@ NEAR = 4.0  # most searches end at 1, the minimiser of the first piece
 FAR = np.finfo(np.float64).max
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def resting(length, size):
     """Change of a unit row's preactivation that is rounding, for a step from u of norm ``size``."""
     return MOVING * length + FLOAT * size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def first_zero(slope, curve, beta, uu, up, pp, low, high):
     """Zero in [low, high] of slope + t curve + beta d/dt ||u + t p||, which increases in t."""
     for _ in range(100):
@@ -46,7 +46,7 @@ def first_zero(slope, curve, beta, uu, up, pp, low, high):
     return high
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def norm_slope(beta, uu, up, pp, t):
     """Slope beta d/dt ||u + t p|| from the three inner products."""
     if beta == 0.0:
@@ -57,7 +57,7 @@ def norm_slope(beta, uu, up, pp, t):
     return beta * (up + t * pp) / norm
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def kink_times(a, b, on, norms, still):
     """When each row meets its kink, given preactivations a and their rates b (inf: never).
 
@@ -72,7 +72,7 @@ def kink_times(a, b, on, norms, still):
     return times
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sift_down(heap, count, times, k):
     """Let the row at place k of a heap ordered by times, then rows, sink to where it belongs."""
     row = heap[k]
@@ -87,13 +87,13 @@ def sift_down(heap, count, times, k):
     heap[k] = row
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def earlier(times, i, j):
     """Whether row i comes before row j."""
     return times[i] < times[j] or (times[i] == times[j] and i < j)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def collect_kinks(times, above, upto, heap):
     """Heap the rows that meet their kinks in a range of time: few are ever needed. Their number."""
     count = 0
@@ -105,7 +105,7 @@ def collect_kinks(times, above, upto, heap):
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def line_search(a, b, on, times, curvature, slopes, slope, curve, beta, uu, up, pp, mode):
     """First local minimum of the objective along u + t p, and the row it stops at (-1: none).
 
@@ -148,7 +148,7 @@ def line_search(a, b, on, times, curvature, slopes, slope, curve, beta, uu, up, 
     return first_zero(slope, curve, beta, uu, up, pp, low, high), -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def worst_multiplier(tight, mu, slopes, on, norms, held, mode):
     """Position in ``tight`` of the row most worth releasing, its side and the violation.
 
@@ -169,7 +169,7 @@ def worst_multiplier(tight, mu, slopes, on, norms, held, mode):
     return worst, where, side
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def switch(x, slope, curvature, sign, q, H):
     """Add (sign = 1) or take away (-1) a row's part of the linear and quadratic term."""
     q += (sign * slope) * x
@@ -177,7 +177,7 @@ def switch(x, slope, curvature, sign, q, H):
         H += np.outer((sign * curvature) * x, x)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cone_gradient(H, q, u, ridge, beta, free_bias):
     """Gradient of the objective with the tight rows' bits off, and the scale of multipliers."""
     w = u.copy()
@@ -188,7 +188,7 @@ def cone_gradient(H, q, u, ridge, beta, free_bias):
     return gradient, beta + ridge * size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bias_first(q, u, target, noise):
     """Correct ``target`` where nothing bounds the bias: along it the objective is linear.
 
@@ -203,7 +203,7 @@ def bias_first(q, u, target, noise):
     return sliding
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def descend(
     X, norms, H, curvature, slopes, ridge, beta, free_bias, mode, u, on, tight, max_steps, stop
 ):

@@ -1,8 +1,8 @@
 """Numba kernels of the joint Newton step of many neurons on their faces."""
 
 import numpy as np
-from numba import njit
 
+from .jit_compile import kernel
 from .jit_face import count_tight, face_basis, penalised_dot
 from .jit_linear import centre, linear_penalty
 from .jit_neuron import CROSSING, FIXED, GATED, norm_slope, resting
@@ -12,7 +12,7 @@ NOTHING = 1e-12  # or one that a step halves and leaves at less, relative to the
 POLISH = 1e-10  # a smaller decrement, relative to the penalty, hides the slope
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def neuron_output(X, u, on, mode):
     """Output on the rows: (X u)_+ where bits may change, else X u masked by the fixed bits."""
     a = np.dot(X, u)
@@ -22,7 +22,7 @@ def neuron_output(X, u, on, mode):
     return a
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def norms_slope(betas, uu, up, pp, t):
     """d/dt of the sum of beta_j ||u_j + t p_j||."""
     total = 0.0
@@ -31,7 +31,7 @@ def norms_slope(betas, uu, up, pp, t):
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def objective(residual, sample_weight, U, betas, ridge, free_bias, linear):
     """Weighted half squared residual plus beta_j ||u_j|| + ridge / 2 ||u_j||^2 over groups.
 
@@ -45,7 +45,7 @@ def objective(residual, sample_weight, U, betas, ridge, free_bias, linear):
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def damp(matrix):
     """Keep a Gram matrix regular: collinear neurons make it singular, a dead column empty.
 
@@ -55,7 +55,7 @@ def damp(matrix):
         matrix[k, k] = matrix[k, k] * (1.0 + 1e-13) if matrix[k, k] > 0.0 else 1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def face_direction(
     X, sample_weight, residual, U, signs, on, tight, betas, ridge, linear, free_bias
 ):
@@ -122,7 +122,7 @@ def face_direction(
     return directions, steps[0], steps[1], -np.dot(gradient, step)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sample_direction(X, sample_weight, residual, U, signs, on, betas, ridge, linear):
     """Newton direction of gated neurons from a system with one unknown per sample.
 
@@ -194,7 +194,7 @@ def sample_direction(X, sample_weight, residual, U, signs, on, betas, ridge, lin
     return directions, linear_step, free_step, decrement + np.dot(free_step, free_pull)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def joint_line_search(
     norms,
     sample_weight,
@@ -299,13 +299,13 @@ def joint_line_search(
     return 0.0, -1, -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def vanished(now, before, largest):
     """Tell whether a step took a squared norm on its way to zero: what is left is noise."""
     return now <= VANISHED**2 * before or (now <= 0.25 * before and now <= NOTHING**2 * largest)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def newton(
     X, norms, sample_weight, residual, U, signs, on, tight, betas, ridge, linear, free_bias, mode
 ):
@@ -376,7 +376,7 @@ def newton(
     return decrement, centre(residual, linear)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def newton_work(X, tight, linear, mode):
     """Flops of a joint Newton step and the side of its system."""
     n, p = X.shape

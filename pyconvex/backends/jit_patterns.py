@@ -1,13 +1,14 @@
 """Activation patterns in numba: packing gates into bits, finding repeats."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from .jit_compile import kernel
 
 _TILE = 32  # gates handled together; as in the C++ twin
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pack_tile(X, tile, first, width, packed):
     """Write the bits of gates first .. first + width - 1, whose weights are tile (d, _TILE)."""
     n, d = X.shape
@@ -23,7 +24,7 @@ def _pack_tile(X, tile, first, width, packed):
                 packed[first + t, i // 64] |= np.uint64(1) << np.uint64(i % 64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pack_gates(X, G, packed):
     d, n_patterns = G.shape
     tile = np.zeros((d, _TILE))
@@ -33,7 +34,7 @@ def _pack_gates(X, G, packed):
         _pack_tile(X, tile, first, width, packed)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pack_dense(dense, packed):
     n_patterns, n = dense.shape
     for g in range(n_patterns):
@@ -42,7 +43,7 @@ def _pack_dense(dense, packed):
                 packed[g, i // 64] |= np.uint64(1) << np.uint64(i % 64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _unpack(packed, dense):
     n_patterns, n = dense.shape
     for g in range(n_patterns):
@@ -50,7 +51,7 @@ def _unpack(packed, dense):
             dense[g, i] = (packed[g, i // 64] >> np.uint64(i % 64)) & np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hash_row(row):
     result = np.uint64(0)
     for word in row:
@@ -59,7 +60,7 @@ def _hash_row(row):
     return result
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _unique(packed):
     """Insert row after row into an open-addressing hash table of row numbers."""
     n_patterns = packed.shape[0]

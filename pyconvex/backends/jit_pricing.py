@@ -1,13 +1,13 @@
 """Numba kernels for pricing: walks over the sphere and projections onto closed cells."""
 
 import numpy as np
-from numba import njit
 
+from .jit_compile import kernel
 from .jit_face import penalised_dot, row_norms, unpack_bits
 from .jit_neuron import CROSSING, descend
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def walk(X, z, starts, free_bias, stop):
     """Local maxima over the unit ball of z . (X u)_+, one from each start, shape (k, p).
 
@@ -40,7 +40,7 @@ def walk(X, z, starts, free_bias, stop):
     return points, tight
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def solve_passive(A, norms, c, passive, count, free_bias):
     """Multipliers of least ||c + A^T mu|| over the passive rows alone, and the point they give.
 
@@ -73,7 +73,7 @@ def solve_passive(A, norms, c, passive, count, free_bias):
     return mu, point, False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def start_free(A, c):
     """First passive row where the bias is free: one whose multiplier can cancel c's bias."""
     d = A.shape[1] - 1
@@ -83,7 +83,7 @@ def start_free(A, c):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def project(A, norms, c, enough, free_bias):
     """Projection of c onto {u : A u >= 0}: min over mu >= 0 of ||c + A^T mu||.
 
@@ -147,7 +147,7 @@ def project(A, norms, c, enough, free_bias):
     return point, passive
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def project_cells(X, packed, C, enough, free_bias, stop):
     """Project each row of C (P, p) onto its closed cell; points (P, p) and tight rows (P, p).
 
@@ -168,7 +168,7 @@ def project_cells(X, packed, C, enough, free_bias, stop):
     return points, tight
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill_sums(X, z, first, sums):
     """Fill sums[t, s] with the sum of z_i x_i over the rows 4 t + i of 64 with bit i in s."""
     sums[:] = 0.0
@@ -181,7 +181,7 @@ def fill_sums(X, z, first, sums):
                     sums[t, half + s] += z[row] * X[row]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gate_gradients(X, packed, z):
     """X^T D_g z for every pattern, shape (P, p)."""
     p = X.shape[1]

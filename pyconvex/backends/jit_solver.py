@@ -1,8 +1,8 @@
 """Numba kernels for many neurons: block coordinate descent and joint Newton on their faces."""
 
 import numpy as np
-from numba import njit
 
+from .jit_compile import kernel
 from .jit_face import masked_gram, penalised_dot, row_norms, unpack_bits
 from .jit_linear import centre, descend_linear, make_linear
 from .jit_neuron import CROSSING, GATED, descend
@@ -15,7 +15,7 @@ WALLS = 100  # joint steps after a sweep of neurons that may cross
 RISE = 1e-12  # relative: rounding errors of the objective
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sweep(
     X,
     norms,
@@ -71,7 +71,7 @@ def sweep(
     return shift + centre(residual, linear)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def merge(X, norms, residual, U, signs, on, tight):
     """Add up neurons of one sign that share a closed cell: same output, no larger norm."""
     m, n = on.shape
@@ -105,7 +105,7 @@ def merge(X, norms, residual, U, signs, on, tight):
                 break
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def nonzero(U):
     """Return the indices of the neurons that are not zero."""
     keep = np.zeros(U.shape[0], np.bool_)
@@ -114,7 +114,7 @@ def nonzero(U):
     return np.flatnonzero(keep)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def refine(
     X,
     sample_weight,

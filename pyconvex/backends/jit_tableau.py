@@ -7,9 +7,10 @@ of every line the vertex w_t lies.
 """
 
 import numpy as np
-from numba import njit
 
 from pyconvex.backends.jit_minors import PRIME, exact_sign, inverse_modulo, residue, volume
+
+from .jit_compile import kernel
 
 AMPLIFY = 32.0  # rounding errors of one elimination step, in units of eps
 DOUBT = 1e-13  # determinants of unit rows below this are never trusted
@@ -34,7 +35,7 @@ LINE, N_CLOSED, HAS_RESIDUES = 0, 1, 2
 BITS, CLOSED, ABOVE, BELOW = 0, 1, 2, 3
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def new_tableau(Y, Z, tol, whole):
     """Level 0. ``whole`` keeps every coefficient, and r more lines, the unit vectors."""
     m, r = Y.shape
@@ -59,7 +60,7 @@ def new_tableau(Y, Z, tol, whole):
     return columns, reals, numbers, words, residues, failed
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pack_signs(columns, t, m, words):
     """Bits of level t: 1[column t >= 0]."""
     for w in range(np.uint64(words.shape[2])):
@@ -71,19 +72,19 @@ def pack_signs(columns, t, m, words):
     words[t, BITS, words.shape[2] - 1] &= padding(m)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def padding(m):
     """Return the bits in use in the last word."""
     return (ONE << np.uint64(m % 64)) - ONE if m % 64 else ~np.uint64(0)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def get_bit(words, t, kind, i):
     """Bit i of one kind of words of level t."""
     return (words[t, kind, i // 64] >> np.uint64(i % 64)) & ONE != np.uint64(0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def choose(Y, Z, tol, columns, reals, numbers, words, residues, failed, whole, t, i):
     """Choose line i > i_t after level t.
 
@@ -132,7 +133,7 @@ def choose(Y, Z, tol, columns, reals, numbers, words, residues, failed, whole, t
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def close(Y, Z, tol, columns, reals, numbers, words, residues, failed, t, i, threshold):
     """Decide about the lines whose values at level t + 1 are within rounding errors of zero."""
     m, r = Y.shape
@@ -154,7 +155,7 @@ def close(Y, Z, tol, columns, reals, numbers, words, residues, failed, t, i, thr
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def join(columns, numbers, words, t, i, j):
     """Put line j, a multiple of the newly chosen i modulo the span before, into the span."""
     same = get_bit(words, t, BITS, j) == get_bit(words, t, BITS, i)
@@ -165,7 +166,7 @@ def join(columns, numbers, words, t, i, j):
     columns[t + 1, t + 1 :, j] = 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def dependent(Y, Z, tol, numbers, residues, t, i, j):
     """Whether line j is in the span of those chosen at level t and line i."""
     r = Y.shape[1]
@@ -181,7 +182,7 @@ def dependent(Y, Z, tol, numbers, residues, t, i, j):
     return abs(volume(Y[rows])) <= tol
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def first_nonzero(row):
     """Index of the first entry that is not zero (the last one if all are)."""
     c = 0
@@ -190,7 +191,7 @@ def first_nonzero(row):
     return c
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def compute_residues(Z, numbers, residues, t):
     """All lines modulo the span of the chosen ones, modulo a prime, at levels 0 .. t."""
     m, r = Z.shape
@@ -212,7 +213,7 @@ def compute_residues(Z, numbers, residues, t):
                 residues[u, j, k] = (residues[u - 1, j, k] + factor * pivot[k]) % PRIME
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def chosen_lines(numbers, t, i, j):
     """Return the lines chosen at level t, then i, then j."""
     rows = np.empty(t + 2, np.int64)
@@ -222,7 +223,7 @@ def chosen_lines(numbers, t, i, j):
     return rows
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def determinant(Y, Z, failed, rows):
     """Return the determinant of k lines' first k coordinates.
 
@@ -240,7 +241,7 @@ def determinant(Y, Z, failed, rows):
     return sign * max(abs(value), EPSILON * EPSILON)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def lies_above(Y, Z, columns, reals, numbers, words, failed, t, s):
     """On which side of line i_{s+1} the cell at the vertex of level t lies.
 
@@ -254,7 +255,7 @@ def lies_above(Y, Z, columns, reals, numbers, words, failed, t, s):
     return (coefficient > 0.0) != get_bit(words, t, BITS, last)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def exact_coefficient(Y, Z, reals, numbers, failed, t, s):
     """Return the coefficient of i_{s+1} in the last line, with the right sign."""
     rows = numbers[1 : t + 1, LINE].copy()
@@ -262,7 +263,7 @@ def exact_coefficient(Y, Z, reals, numbers, failed, t, s):
     return determinant(Y, Z, failed, rows) / reals[t, MINOR]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def write_pattern(Y, Z, columns, reals, numbers, words, failed, t, packed, g):
     """Write one cell of the pair that level t stands for as pattern g."""
     n_words = packed.shape[1]

@@ -1,8 +1,8 @@
 """Numba kernels for exact pricing: the vertex of one zonotope farthest from another."""
 
 import numpy as np
-from numba import njit
 
+from .jit_compile import kernel
 from .jit_hull import admit
 from .jit_threads import in_chunks
 
@@ -70,7 +70,7 @@ def look(apexes, heights, fixed, n_threads):
     return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def refill(pool, pool_heights, used, points, heights):
     """Put points into the pool, each for the one nearest to it once the pool is full."""
     for k in range(len(points)):
@@ -83,7 +83,7 @@ def refill(pool, pool_heights, used, points, heights):
         pool_heights[j] = heights[k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def nearest(points, v):
     """Row of points nearest to v."""
     best, least = 0, np.inf
@@ -96,7 +96,7 @@ def nearest(points, v):
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def smallest(points, u):
     """Row of points whose product with u is smallest."""
     best, least = 0, np.inf
@@ -109,7 +109,7 @@ def smallest(points, u):
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def place(pool, pool_heights, total, top, height, placed):
     """Where the paths 0 -> p -> total, which lie in B, meet a height."""
     for j in range(pool.shape[0]):
@@ -124,7 +124,7 @@ def place(pool, pool_heights, total, top, height, placed):
             placed[j, k] = scale * pool[j, k] + shift * total[k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def look_at(
     apexes, heights, rows, scaled, weights, total, top, free_bias, pool, pool_heights, limit
 ):
@@ -183,7 +183,7 @@ def look_at(
     return upper, lower, ran, points, directions
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def support(rows, scaled, weights, top, free_bias, offset, height, queue):
     """Extreme point of B, or of its slice at a height, in direction -offset.
 
@@ -210,7 +210,7 @@ def support(rows, scaled, weights, top, free_bias, offset, height, queue):
     return np.dot(scaled, theta), -level
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def threshold(slopes, weights, top, height, queue):
     """Return the slope at which the steepest rows reach the height.
 
