@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from pyconvex.array_kinked import ArrayKinked
 from pyconvex.array_loss_base import ArrayLoss
 from pyconvex.array_losses import array_loss, check_targets
 from pyconvex.backends.array import Masks, pack, rows_of, unpack
@@ -111,9 +110,9 @@ class ArrayProblem:
 
     def constant_multiplier(self) -> DeviceArray:
         """Return the multiplier z at the best constant, where no neuron is in use."""
-        loss = self.loss.smooth(SHARP) if isinstance(self.loss, ArrayKinked) else self.loss
-        nothing = self.space.xp.zeros_like(loss.y)
-        return loss.multiplier(nothing + (loss.best_shift(nothing) if self.intercept else 0.0))
+        problem = replace(self, loss=self.loss.smooth(SHARP))
+        nothing = self.space.xp.zeros_like(self.loss.y)
+        return problem.loss.multiplier(nothing + problem.best_shift(nothing))
 
     def beta_max(self) -> float:
         """Return the smallest penalty without neurons; 0 where it is rounding."""

@@ -19,14 +19,12 @@ from numpy.typing import ArrayLike, NDArray
 from pyconvex.namespaces import describe, is_device_array
 
 MAX_DENSE = 2**30  # bytes that sparse data may take where they are made dense
+_SPARSE = "train gated networks (model='gated_relu', cones=False), which keep X sparse"
 
 
 def is_sparse(value: Any) -> bool:
     """Tell whether a value is sparse, in any of scipy's formats."""
     return hasattr(value, "tocsr") and hasattr(value, "toarray")
-
-
-_SPARSE = "train gated networks (model='gated_relu', cones=False), which keep X sparse"
 
 
 def to_dense(value: Any, name: str, remedy: str = _SPARSE) -> Any:

@@ -41,14 +41,14 @@ class _Smoothed(Protocol):
     def width(self) -> float: ...
 
 
-Loss = TypeVar("Loss", bound=_Smoothed)
+SmoothedLoss = TypeVar("SmoothedLoss", bound=_Smoothed)
 
 
 def in_stages(
-    smoothed: Loss,
-    around: Callable[[Loss, Any, float], Loss],
+    smoothed: SmoothedLoss,
+    around: Callable[[SmoothedLoss, Any, float], SmoothedLoss],
     tol: float,
-    solve_smoothed: Callable[[Loss, float], Stage],
+    solve_smoothed: Callable[[SmoothedLoss, float], Stage],
 ) -> Status:
     """Solve with a smoothed loss, smooth around its multiplier, repeat until the gap is ``tol``.
 

@@ -45,11 +45,6 @@ class Softmax(Loss):
         shares = np.maximum(y - z / sample_weight[:, np.newaxis], 0.0)
         return float(sample_weight @ entr(shares).sum(axis=1))
 
-    def best_shifts(self, f: Array, y: Array, sample_weight: Array) -> Array:
-        """Return the constants (n_classes,) that minimise the weighted loss of f + c."""
-        shifts: Array = self.best_coefficients(f, y, sample_weight, np.ones((len(f), 1)))[0]
-        return shifts
-
     def best_coefficients(self, f: Array, y: Array, sample_weight: Array, F: Array) -> Array:
         """Return the a (k, n_classes) that minimise the weighted loss of f + F a, F (n_samples, k).
 
