@@ -80,13 +80,11 @@ class GatedArrayTask:
         G = xp.matrix_transpose(gates if self.coordinates.ones else gates[:, :-1])
         bits = kernels.pack_gates(space, self.coordinates.gate_rows(self.X), G)
         found = kernels.find(space, self.problem.masks.packed, bits)
-        known = np.flatnonzero(found >= 0)
-        kept = known[np.unique(found[known], return_index=True)[1]]  # one neuron per gate
+        groups = np.unique(found[found >= 0])
+        sums = space.upload((groups[:, np.newaxis] == found).astype(np.float64))
         U: Any = self.coordinates.to_solver(network.hidden_weights, network.hidden_bias)
-        chosen = space.upload(kept)
-        return State(
-            space.upload(found[kept]), space.take(U * network.output_weights[:, None], chosen)
-        )
+        # the sign is absorbed, one neuron per gate
+        return State(space.upload(groups), xp.matmul(sums, U * network.output_weights[:, None]))
 
     def solve(self, state: State, minimal: bool, monitor: Monitor) -> tuple[Fit, State]:
         """Solve from given weights; return the certified fit and the weights it ended with."""

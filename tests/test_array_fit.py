@@ -102,6 +102,14 @@ def test_warm_starts(place):
     assert again.objective == pytest.approx(before.objective, rel=1e-10)
     host = before.network.to_host()  # a few weights of the host are copied
     assert fit(place, beta=0.02, tol=1e-6, warm_start=host).n_iter == 1
+    halves = {  # two neurons per gate
+        name: np.concatenate([array, array])
+        for name, array in host_network(place, before.network).items()
+        if name not in ("output_bias", "skip")
+    }
+    halves["output_weights"] /= 2
+    halves = Network(**halves, output_bias=host.output_bias)
+    assert fit(place, beta=0.02, tol=1e-6, warm_start=halves).n_iter == 1
     with pytest.raises(ValueError, match="warm_start is of another model or other features"):
         fit(place, X=X[:, :2], warm_start=before)
 
